@@ -1,0 +1,178 @@
+//! The description that a component gives of itself: `about.describe`.
+//!
+//! It is foreign text, kept in a custom section of the component; parsing it is
+//! the only way in, and what has been parsed needs no further checks.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::arguments::{self, ArgumentMistake};
+use crate::inputs::Inputs;
+
+/// A parsed description.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Description {
+    /// What the component does, in one line.
+    pub summary: String,
+    /// A JSON Schema of type object whose `properties` are the parameters.
+    pub parameters: Value,
+    /// The result depends on more than the arguments, such as a package mirror.
+    pub volatile: bool,
+    /// The machine must reach the internet.
+    pub internet: bool,
+    /// The families of machines that it is for (`linux`, `windows`); empty for all.
+    pub families: Vec<String>,
+}
+
+/// Why a text is no description.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DescriptionError {
+    /// It is longer than [`Description::MOST_BYTES`].
+    #[error("the description has {0} bytes; {most} are allowed", most = Description::MOST_BYTES)]
+    TooLong(usize),
+    /// It is no JSON, or a member has another type.
+    #[error("the description is no JSON object as it should be: {0}")]
+    Json(String),
+    /// The summary is empty.
+    #[error("the description's `summary` is empty")]
+    NoSummary,
+    /// The parameters are no schema of type object.
+    #[error("the description's `parameters` must be a JSON Schema with \"type\": \"object\"")]
+    NotAnObject,
+    /// The parameters are no JSON Schema.
+    #[error("the description's `parameters` are no JSON Schema: {0}")]
+    Schema(String),
+    /// Only texts can be secret.
+    #[error("the parameter {0:?} is secret, so its type must be \"string\"")]
+    SecretNotText(String),
+    /// A default does not fit its own parameter.
+    #[error("the default of the parameter {name:?} does not fit it: {message}")]
+    Default {
+        /// The parameter.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The members as they stand in the JSON; unknown ones are ignored.
+#[derive(Deserialize)]
+struct Members {
+    summary: String,
+    parameters: Value,
+    #[serde(default)]
+    volatile: bool,
+    #[serde(default)]
+    internet: bool,
+    #[serde(default)]
+    families: Vec<String>,
+}
+
+impl Description {
+    /// The length that a description may have, 256 KiB: it is shown in lists and
+    /// kept in memory for each component of a registry.
+    pub const MOST_BYTES: usize = 256 << 10;
+
+    /// Parses what `describe` answered.
+    ///
+    /// # Errors
+    /// [`DescriptionError`], which names the member that is wrong.
+    pub fn parse(text: &str) -> Result<Self, DescriptionError> {
+        if text.len() > Self::MOST_BYTES {
+            return Err(DescriptionError::TooLong(text.len()));
+        }
+        let members: Members = serde_json::from_str(text)
+            .map_err(|error| DescriptionError::Json(error.to_string()))?;
+        if members.summary.trim().is_empty() {
+            return Err(DescriptionError::NoSummary);
+        }
+        if members.parameters.get("type").and_then(Value::as_str) != Some("object") {
+            return Err(DescriptionError::NotAnObject);
+        }
+        arguments::compile(&members.parameters).map_err(DescriptionError::Schema)?;
+        let description = Self {
+            summary: members.summary,
+            parameters: members.parameters,
+            volatile: members.volatile,
+            internet: members.internet,
+            families: members.families,
+        };
+        for (name, schema) in description.properties() {
+            if is_secret(schema) && schema.get("type").and_then(Value::as_str) != Some("string") {
+                return Err(DescriptionError::SecretNotText(name.clone()));
+            }
+            if let Some(default) = schema.get("default") {
+                description.check_default(name, default)?;
+            }
+        }
+        Ok(description)
+    }
+
+    /// A wrong default would otherwise be reported to whoever leaves it out.
+    fn check_default(&self, name: &str, default: &Value) -> Result<(), DescriptionError> {
+        let given = Map::from_iter([(name.to_owned(), default.clone())]);
+        let Err(mistakes) = self.check_arguments(&given) else {
+            return Ok(());
+        };
+        let here = |mistake: &&ArgumentMistake| matches!(mistake.path.first(), Some(arguments::PathPart::Name(first)) if first == name);
+        match mistakes.iter().find(here) {
+            Some(mistake) => Err(DescriptionError::Default {
+                name: name.into(),
+                message: mistake.message.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters by name, each with its schema.
+    pub fn properties(&self) -> &Map<String, Value> {
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        self.parameters
+            .get("properties")
+            .and_then(Value::as_object)
+            .unwrap_or(&NONE)
+    }
+
+    /// Whether it is for machines of this family (`linux`).
+    pub fn is_for(&self, family: &str) -> bool {
+        self.families.is_empty() || self.families.iter().any(|one| one == family)
+    }
+
+    /// Checks arguments; answers them with the defaults filled in.
+    ///
+    /// # Errors
+    /// All mistakes, each with the way to the value.
+    pub fn check_arguments(
+        &self,
+        given: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Vec<ArgumentMistake>> {
+        arguments::check(&self.parameters, self.properties(), given)
+    }
+
+    /// The same as [`Inputs`] for a [`Session`](crate::Session).
+    ///
+    /// # Errors
+    /// As [`check_arguments`](Self::check_arguments).
+    pub fn inputs(&self, given: &Map<String, Value>) -> Result<Inputs, Vec<ArgumentMistake>> {
+        Ok(Inputs {
+            arguments: self.check_arguments(given)?,
+            parameters: self.properties().clone(),
+            secrets: self.secrets(),
+        })
+    }
+
+    /// The names of the secret parameters.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.properties()
+            .iter()
+            .filter(|(_, schema)| is_secret(schema))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+fn is_secret(schema: &Value) -> bool {
+    schema.get("secret").and_then(Value::as_bool) == Some(true)
+}
