@@ -1,0 +1,251 @@
+//! The ECS actions that Darkroom speaks: a request and a response type for each.
+//!
+//! Field names are those of the wire in snake case. A list keeps the wire's singular
+//! (`instance_id` is `InstanceId.1`, `InstanceId.2`, ...); answers keep the wire's
+//! wrappers (`instances.instance`). A field that a request may leave out is an `Option`;
+//! a field that an answer leaves out has the default of its type. Bytes stay in the
+//! encoding in which they travel.
+//!
+//! To add an action: a file with its two types here, and its line in the table below.
+//! Nothing here sends, signs or checks.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+mod cancel_copy_image;
+mod copy_image;
+mod create_image;
+mod create_snapshot;
+mod delete_image;
+mod delete_instance;
+mod delete_snapshot;
+mod describe_available_resource;
+mod describe_cloud_assistant_status;
+mod describe_disks;
+mod describe_image_from_family;
+mod describe_image_share_permission;
+mod describe_images;
+mod describe_instance_types;
+mod describe_instances;
+mod describe_invocation_results;
+mod describe_invocations;
+mod describe_regions;
+mod describe_security_groups;
+mod describe_send_file_results;
+mod describe_snapshots;
+mod describe_vswitches;
+mod describe_zones;
+mod modify_image_attribute;
+mod modify_image_share_permission;
+mod modify_instance_auto_release_time;
+mod reboot_instance;
+mod run_command;
+mod run_instances;
+mod send_file;
+pub mod shared;
+mod start_instance;
+pub mod status;
+mod stop_instance;
+mod stop_invocation;
+mod tag_resources;
+mod untag_resources;
+
+pub use cancel_copy_image::{CancelCopyImage, CancelCopyImageResponse};
+pub use copy_image::{CopyImage, CopyImageResponse};
+pub use create_image::{CreateImage, CreateImageResponse, ImageDisk, ImageFeatures};
+pub use create_snapshot::{CreateSnapshot, CreateSnapshotResponse};
+pub use delete_image::{DeleteImage, DeleteImageResponse};
+pub use delete_instance::{DeleteInstance, DeleteInstanceResponse};
+pub use delete_snapshot::{DeleteSnapshot, DeleteSnapshotResponse};
+pub use describe_available_resource::{
+    AvailableResource, AvailableResources, AvailableZone, AvailableZones,
+    DescribeAvailableResource, DescribeAvailableResourceResponse, SupportedResource,
+    SupportedResources,
+};
+pub use describe_cloud_assistant_status::{
+    DescribeCloudAssistantStatus, DescribeCloudAssistantStatusResponse,
+    InstanceCloudAssistantStatus, InstanceCloudAssistantStatusSet,
+};
+pub use describe_disks::{DescribeDisks, DescribeDisksResponse, Disk, Disks};
+pub use describe_image_from_family::{DescribeImageFromFamily, DescribeImageFromFamilyResponse};
+pub use describe_image_share_permission::{
+    Account, Accounts, DescribeImageSharePermission, DescribeImageSharePermissionResponse,
+    ShareGroup, ShareGroups,
+};
+pub use describe_images::{
+    DescribeImages, DescribeImagesResponse, DiskDeviceMapping, DiskDeviceMappings, Image, Images,
+};
+pub use describe_instance_types::{
+    DescribeInstanceTypes, DescribeInstanceTypesResponse, InstanceType, InstanceTypes,
+};
+pub use describe_instances::{
+    DescribeInstances, DescribeInstancesResponse, EipAddress, Instance, InstanceSecurityGroups,
+    Instances, IpAddresses, LockReason, OperationLocks, VpcAttributes,
+};
+pub use describe_invocation_results::{
+    DescribeInvocationResults, DescribeInvocationResultsResponse, InvocationPage, InvocationResult,
+    InvocationResults,
+};
+pub use describe_invocations::{
+    DescribeInvocations, DescribeInvocationsResponse, Invocation, Invocations, InvokeInstance,
+    InvokeInstances,
+};
+pub use describe_regions::{DescribeRegions, DescribeRegionsResponse, Region, Regions};
+pub use describe_security_groups::{
+    DescribeSecurityGroups, DescribeSecurityGroupsResponse, SecurityGroup, SecurityGroups,
+};
+pub use describe_send_file_results::{
+    DescribeSendFileResults, DescribeSendFileResultsResponse, FileInvocation, FileInvocations,
+    FileInvokeInstance, FileInvokeInstances,
+};
+pub use describe_snapshots::{DescribeSnapshots, DescribeSnapshotsResponse, Snapshot, Snapshots};
+pub use describe_vswitches::{DescribeVSwitches, DescribeVSwitchesResponse, VSwitch, VSwitches};
+pub use describe_zones::{
+    AvailableDiskCategories, AvailableInstanceTypes, AvailableResourceCreation, DescribeZones,
+    DescribeZonesResponse, Zone, Zones,
+};
+pub use modify_image_attribute::{ModifyImageAttribute, ModifyImageAttributeResponse};
+pub use modify_image_share_permission::{
+    ModifyImageSharePermission, ModifyImageSharePermissionResponse,
+};
+pub use modify_instance_auto_release_time::{
+    ModifyInstanceAutoReleaseTime, ModifyInstanceAutoReleaseTimeResponse,
+};
+pub use reboot_instance::{RebootInstance, RebootInstanceResponse};
+pub use run_command::{RunCommand, RunCommandResponse};
+pub use run_instances::{DataDisk, InstanceIdSets, RunInstances, RunInstancesResponse, SystemDisk};
+pub use send_file::{SendFile, SendFileResponse};
+pub use shared::{CommaList, Filter, JsonList, Tag, TagEntry, Tags, TextBool};
+pub use start_instance::{StartInstance, StartInstanceResponse};
+pub use status::{
+    CommandType, ContentEncoding, DiskStatus, ImageStatus, InstanceStatus, InvocationStatus,
+    SnapshotStatus,
+};
+pub use stop_instance::{StopInstance, StopInstanceResponse};
+pub use stop_invocation::{StopInvocation, StopInvocationResponse};
+pub use tag_resources::{TagResources, TagResourcesResponse};
+pub use untag_resources::{UntagResources, UntagResourcesResponse};
+
+/// The version of the ECS API.
+pub const VERSION: &str = "2014-05-26";
+
+/// A request type, tied to its name on the wire and to its response type.
+pub trait Action: Serialize + DeserializeOwned + Send + Sync {
+    /// The value of `Action`.
+    const NAME: &'static str;
+    /// The value of `Version`.
+    const VERSION: &'static str = VERSION;
+    /// Whether it changes anything (a `DryRun` of it doesn't).
+    const MUTATING: bool;
+    /// What a success answers.
+    type Response: Serialize + DeserializeOwned + Send;
+}
+
+/// What is known of an action without its types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The value of `Action`.
+    pub name: &'static str,
+    /// The value of `Version`.
+    pub version: &'static str,
+    /// Whether it changes anything.
+    pub mutating: bool,
+}
+
+/// Finds an action of [`ACTIONS`] by its name, exactly as spelt there.
+pub fn info(name: &str) -> Option<&'static Info> {
+    ACTIONS.iter().find(|info| info.name == name)
+}
+
+macro_rules! actions {
+    ($( $name:ident $response:ident $mutating:literal; )+) => {
+        $(
+            impl Action for $name {
+                const NAME: &'static str = stringify!($name);
+                const MUTATING: bool = $mutating;
+                type Response = $response;
+            }
+        )+
+
+        /// Every action, by which other tables are checked to be complete.
+        pub const ACTIONS: &[Info] = &[
+            $( Info { name: $name::NAME, version: $name::VERSION, mutating: $name::MUTATING }, )+
+        ];
+    };
+}
+
+actions! {
+    DescribeRegions DescribeRegionsResponse false;
+    DescribeZones DescribeZonesResponse false;
+    DescribeAvailableResource DescribeAvailableResourceResponse false;
+    DescribeInstanceTypes DescribeInstanceTypesResponse false;
+    DescribeImages DescribeImagesResponse false;
+    DescribeImageFromFamily DescribeImageFromFamilyResponse false;
+    DescribeVSwitches DescribeVSwitchesResponse false;
+    DescribeSecurityGroups DescribeSecurityGroupsResponse false;
+    RunInstances RunInstancesResponse true;
+    DescribeInstances DescribeInstancesResponse false;
+    StartInstance StartInstanceResponse true;
+    StopInstance StopInstanceResponse true;
+    RebootInstance RebootInstanceResponse true;
+    DeleteInstance DeleteInstanceResponse true;
+    ModifyInstanceAutoReleaseTime ModifyInstanceAutoReleaseTimeResponse true;
+    DescribeCloudAssistantStatus DescribeCloudAssistantStatusResponse false;
+    RunCommand RunCommandResponse true;
+    DescribeInvocations DescribeInvocationsResponse false;
+    DescribeInvocationResults DescribeInvocationResultsResponse false;
+    StopInvocation StopInvocationResponse true;
+    SendFile SendFileResponse true;
+    DescribeSendFileResults DescribeSendFileResultsResponse false;
+    CreateImage CreateImageResponse true;
+    CopyImage CopyImageResponse true;
+    CancelCopyImage CancelCopyImageResponse true;
+    ModifyImageAttribute ModifyImageAttributeResponse true;
+    ModifyImageSharePermission ModifyImageSharePermissionResponse true;
+    DescribeImageSharePermission DescribeImageSharePermissionResponse false;
+    DeleteImage DeleteImageResponse true;
+    CreateSnapshot CreateSnapshotResponse true;
+    DescribeSnapshots DescribeSnapshotsResponse false;
+    DeleteSnapshot DeleteSnapshotResponse true;
+    DescribeDisks DescribeDisksResponse false;
+    TagResources TagResourcesResponse true;
+    UntagResources UntagResourcesResponse true;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_describes_changes_nothing() {
+        for info in ACTIONS {
+            assert_eq!(
+                info.mutating,
+                !info.name.starts_with("Describe"),
+                "{}",
+                info.name
+            );
+            assert_eq!(info.version, "2014-05-26");
+        }
+        assert_eq!(info("RunInstances").map(|info| info.mutating), Some(true));
+        assert_eq!(info("runinstances"), None);
+    }
+
+    #[test]
+    fn every_file_is_in_the_table() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/action");
+        let files = std::fs::read_dir(folder).unwrap();
+        let names: Vec<String> = files
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !["mod.rs", "shared.rs", "status.rs"].contains(&name.as_str()))
+            .map(|name| name.trim_end_matches(".rs").replace('_', ""))
+            .collect();
+        for name in &names {
+            assert!(
+                ACTIONS.iter().any(|info| info.name.to_lowercase() == *name),
+                "{name}"
+            );
+        }
+        assert_eq!(names.len(), ACTIONS.len());
+    }
+}
