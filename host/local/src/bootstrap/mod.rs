@@ -1,0 +1,1 @@
+//! Makes a base root file system with mmdebstrap.

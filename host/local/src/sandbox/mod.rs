@@ -1,0 +1,1 @@
+//! The sandbox driver: real Linux root file systems in namespaces.

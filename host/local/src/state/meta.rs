@@ -1,0 +1,22 @@
+//! Facts about the cloud as a whole, by name.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::store::StoreError;
+
+/// The range that the instances' addresses come from.
+pub(crate) const RANGE: &str = "range";
+/// Whose ids the files of images and instances have: `root`, or `user` (shifted).
+pub(crate) const LAYOUT: &str = "layout";
+
+pub(crate) fn get(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, StoreError> {
+    let found = tx
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+        .optional()?;
+    Ok(found)
+}
+
+pub(crate) fn put(tx: &Transaction<'_>, name: &str, value: &str) -> Result<(), StoreError> {
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![name, value])?;
+    Ok(())
+}

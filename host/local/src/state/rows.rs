@@ -1,0 +1,397 @@
+//! The resources of the cloud, as they are kept.
+//!
+//! Each is a struct that is written as JSON into the table of its kind. Fields added
+//! later get `#[serde(default)]`, so that an older file still reads. What people see
+//! of a row is made in [`crate::action`].
+
+use std::net::Ipv4Addr;
+
+use darkroom_ecs::action::{
+    CommandType, ContentEncoding, ImageStatus, InstanceStatus, InvocationStatus, SnapshotStatus,
+};
+use darkroom_ecs::id::{
+    AccountId, CommandId, DiskId, ImageId, InstanceId, InvokeId, RegionId, SecurityGroupId,
+    SnapshotId, VSwitchId, VpcId, ZoneId,
+};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::store::StoreError;
+use crate::driver::{Finished, LayerId};
+use crate::network::Range;
+
+/// A tag, key and value.
+pub(crate) type RowTag = (String, String);
+
+/// A resource that has a table.
+pub(crate) trait Row: Serialize + DeserializeOwned + Send + 'static {
+    const TABLE: &'static str;
+    fn id(&self) -> &str;
+    fn region(&self) -> &RegionId;
+    /// The owner; none: the cloud itself.
+    fn account(&self) -> Option<&AccountId>;
+}
+
+/// An instance. Its system disk is a [`DiskRow`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InstanceRow {
+    pub(crate) id: InstanceId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) zone: ZoneId,
+    pub(crate) name: String,
+    pub(crate) host_name: String,
+    pub(crate) description: String,
+    pub(crate) image: ImageId,
+    pub(crate) instance_type: String,
+    pub(crate) os_name: String,
+    pub(crate) status: InstanceStatus,
+    pub(crate) disk: DiskId,
+    pub(crate) vpc: VpcId,
+    pub(crate) vswitch: VSwitchId,
+    pub(crate) security_groups: Vec<SecurityGroupId>,
+    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) range: Range,
+    pub(crate) bandwidth_out: u32,
+    pub(crate) spot_strategy: String,
+    pub(crate) key_pair: String,
+    pub(crate) deletion_protection: bool,
+    pub(crate) auto_release_at: Option<Timestamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) invocations: u64,
+    pub(crate) last_invoked_at: Option<Timestamp>,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// A disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DiskRow {
+    pub(crate) id: DiskId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) zone: ZoneId,
+    pub(crate) instance: InstanceId,
+    pub(crate) image: ImageId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) category: String,
+    pub(crate) size_gib: u32,
+    pub(crate) layers: Vec<LayerId>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SnapshotRow {
+    pub(crate) id: SnapshotId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Empty for a snapshot that came with a copied image.
+    pub(crate) disk: DiskId,
+    pub(crate) disk_size_gib: u32,
+    pub(crate) status: SnapshotStatus,
+    pub(crate) layers: Vec<LayerId>,
+    pub(crate) size_bytes: u64,
+    pub(crate) retention_days: Option<u32>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// An account that may use an image, and since when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Share {
+    pub(crate) account: AccountId,
+    pub(crate) since: Timestamp,
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImageRow {
+    pub(crate) id: ImageId,
+    pub(crate) region: RegionId,
+    /// None: a public image, made from a driver's base.
+    pub(crate) account: Option<AccountId>,
+    pub(crate) name: String,
+    pub(crate) family: String,
+    pub(crate) version: String,
+    pub(crate) description: String,
+    pub(crate) platform: String,
+    pub(crate) os_name: String,
+    pub(crate) architecture: String,
+    pub(crate) boot_mode: String,
+    pub(crate) status: ImageStatus,
+    pub(crate) size_gib: u32,
+    pub(crate) snapshot: Option<SnapshotId>,
+    /// Of a public image: empty until it is used for the first time.
+    pub(crate) layers: Vec<LayerId>,
+    /// The base's digest, of a public image.
+    pub(crate) base: Option<String>,
+    /// Where it was copied from.
+    pub(crate) copied_from: Option<(RegionId, ImageId)>,
+    pub(crate) shares: Vec<Share>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// A vSwitch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VSwitchRow {
+    pub(crate) id: VSwitchId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) zone: ZoneId,
+    pub(crate) vpc: VpcId,
+    pub(crate) range: Range,
+    pub(crate) created_at: Timestamp,
+}
+
+/// A security group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SecurityGroupRow {
+    pub(crate) id: SecurityGroupId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) vpc: VpcId,
+    pub(crate) name: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// A command that was run in some instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InvocationRow {
+    pub(crate) id: InvokeId,
+    pub(crate) command: CommandId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) kind: CommandType,
+    /// As it came, in `encoding`.
+    pub(crate) content: String,
+    pub(crate) encoding: ContentEncoding,
+    pub(crate) timeout: u64,
+    pub(crate) working_dir: Option<String>,
+    pub(crate) username: Option<String>,
+    pub(crate) termination: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) executions: Vec<Execution>,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// A command in one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Execution {
+    pub(crate) instance: InstanceId,
+    /// Whether the driver has it.
+    pub(crate) delivered: bool,
+    /// Its end, as it was first seen.
+    pub(crate) finished: Option<Finished>,
+}
+
+/// A file that was sent to some instances. Its content is not kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FileRow {
+    pub(crate) id: InvokeId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) target_dir: String,
+    pub(crate) description: String,
+    pub(crate) owner: String,
+    pub(crate) group: String,
+    pub(crate) mode: String,
+    pub(crate) overwrite: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) tags: Vec<RowTag>,
+}
+
+/// What became of a file in one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    pub(crate) instance: InstanceId,
+    pub(crate) status: InvocationStatus,
+    pub(crate) error_code: String,
+    pub(crate) error_info: String,
+    pub(crate) finished_at: Timestamp,
+}
+
+macro_rules! row {
+    ($type:ty, $table:literal) => {
+        impl Row for $type {
+            const TABLE: &'static str = $table;
+            fn id(&self) -> &str {
+                self.id.as_str()
+            }
+            fn region(&self) -> &RegionId {
+                &self.region
+            }
+            fn account(&self) -> Option<&AccountId> {
+                Some(&self.account)
+            }
+        }
+    };
+}
+
+row!(InstanceRow, "instances");
+row!(DiskRow, "disks");
+row!(SnapshotRow, "snapshots");
+row!(VSwitchRow, "vswitches");
+row!(SecurityGroupRow, "security_groups");
+row!(InvocationRow, "invocations");
+row!(FileRow, "files");
+
+impl Row for ImageRow {
+    const TABLE: &'static str = "images";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn region(&self) -> &RegionId {
+        &self.region
+    }
+    fn account(&self) -> Option<&AccountId> {
+        self.account.as_ref()
+    }
+}
+
+/// A row with its place in the order of creation.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed<R> {
+    pub(crate) seq: i64,
+    pub(crate) row: R,
+}
+
+fn parse<R: Row>(text: &str) -> Result<R, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Row {
+        table: R::TABLE,
+        source,
+    })
+}
+
+/// The row of this id.
+pub(crate) fn get<R: Row>(tx: &Transaction<'_>, id: &str) -> Result<Option<R>, StoreError> {
+    let text: Option<String> = tx
+        .prepare_cached(&format!("SELECT data FROM {} WHERE id = ?1", R::TABLE))?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    text.map(|text| parse(&text)).transpose()
+}
+
+/// Writes a row, new or changed; a changed one keeps its place.
+pub(crate) fn put<R: Row>(tx: &Transaction<'_>, row: &R) -> Result<(), StoreError> {
+    let text = serde_json::to_string(row).map_err(|source| StoreError::Row {
+        table: R::TABLE,
+        source,
+    })?;
+    tx.prepare_cached(&format!(
+        "INSERT INTO {} (id, region, account, data) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET region = ?2, account = ?3, data = ?4",
+        R::TABLE
+    ))?
+    .execute(params![
+        row.id(),
+        row.region().as_str(),
+        row.account().map_or("", AccountId::as_str),
+        text
+    ])?;
+    Ok(())
+}
+
+/// Removes the row of this id.
+pub(crate) fn remove<R: Row>(tx: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", R::TABLE))?
+        .execute([id])?;
+    Ok(())
+}
+
+/// The rows of a region, the newest first; of one account, or of all.
+pub(crate) fn list<R: Row>(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    account: Option<&AccountId>,
+) -> Result<Vec<Placed<R>>, StoreError> {
+    select(
+        tx,
+        "region = ?1 AND (?2 IS NULL OR account = ?2)",
+        params![region.as_str(), account.map(AccountId::as_str)],
+    )
+}
+
+/// All rows of a kind, the newest first.
+pub(crate) fn all<R: Row>(tx: &Transaction<'_>) -> Result<Vec<Placed<R>>, StoreError> {
+    select(tx, "1", params![])
+}
+
+fn select<R: Row>(
+    tx: &Transaction<'_>,
+    condition: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<Placed<R>>, StoreError> {
+    let sql = format!(
+        "SELECT seq, data FROM {} WHERE {condition} ORDER BY seq DESC",
+        R::TABLE
+    );
+    let mut query = tx.prepare_cached(&sql)?;
+    let rows: Vec<(i64, String)> = query
+        .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    rows.into_iter()
+        .map(|(seq, text)| {
+            Ok(Placed {
+                seq,
+                row: parse(&text)?,
+            })
+        })
+        .collect()
+}
+
+/// Notes that a command runs in an instance.
+pub(crate) fn mark_running(
+    tx: &Transaction<'_>,
+    invoke: &InvokeId,
+    instance: &InstanceId,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT OR IGNORE INTO running VALUES (?1, ?2)",
+        params![invoke.as_str(), instance.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Notes that it has ended.
+pub(crate) fn mark_ended(
+    tx: &Transaction<'_>,
+    invoke: &InvokeId,
+    instance: &InstanceId,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM running WHERE invoke = ?1 AND instance = ?2",
+        params![invoke.as_str(), instance.as_str()],
+    )?;
+    Ok(())
+}
+
+/// The commands whose end has not been seen; of one instance, or of all.
+pub(crate) fn running(
+    tx: &Transaction<'_>,
+    instance: Option<&InstanceId>,
+) -> Result<Vec<InvocationRow>, StoreError> {
+    let mut query = tx.prepare_cached(
+        "SELECT DISTINCT invoke FROM running WHERE ?1 IS NULL OR instance = ?1 ORDER BY invoke",
+    )?;
+    let ids: Vec<String> = query
+        .query_map([instance.map(InstanceId::as_str)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(get::<InvocationRow>(tx, &id)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,230 @@
+//! The cloud's SQLite file: one thread owns the connection, everybody else hands it
+//! a closure and waits for the answer.
+//!
+//! Used by [`crate::cloud`], the actions, the jobs and the sim driver (with a file
+//! of its own). A closure is one transaction: it is kept as a whole or not at all,
+//! and must be short, because all others wait for it. A killed server loses nothing
+//! that was kept. A power cut may lose the last moments (`synchronous = NORMAL`), in
+//! which the instances of this machine died too; the file stays sound. A
+//! connection behind a mutex on the blocking pool was the alternative: there,
+//! hundreds of requests would hold hundreds of threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+/// Why the state could not be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file can't be opened or brought to today's shape.
+    #[error("the cloud's state {path} can't be opened")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file was written by a newer version.
+    #[error(
+        "{path} has schema version {found}, this program knows {known}: use the newer \
+         program, or another folder"
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+        /// The newest one that this program knows.
+        known: i64,
+    },
+    /// A statement failed.
+    #[error("the cloud's state can't be used")]
+    Sql(#[from] rusqlite::Error),
+    /// A row does not read as what it should be.
+    #[error("a row of {table} can't be read")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The thread that owns the file has ended.
+    #[error("the cloud's state is closed")]
+    Closed,
+}
+
+type Task = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle to the thread that owns the file. The thread ends with the last one.
+#[derive(Clone)]
+pub(crate) struct Store {
+    tasks: mpsc::Sender<Task>,
+    #[cfg(test)]
+    pub(crate) fuse: super::fuse::Fuse,
+}
+
+impl Store {
+    /// Opens or makes the file and brings it to the newest schema, which is the
+    /// number of `migrations`.
+    pub(crate) fn open(path: &Path, migrations: &'static [&'static str]) -> Result<Self, StoreError> {
+        let opened = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let mut connection = Connection::open(path).map_err(opened)?;
+        prepare(&mut connection).map_err(opened)?;
+        migrate(&mut connection, path, migrations)?;
+        let (tasks, queue) = mpsc::channel::<Task>();
+        std::thread::Builder::new()
+            .name("cloud-state".to_owned())
+            .spawn(move || {
+                for task in queue {
+                    task(&mut connection);
+                }
+            })
+            .map_err(|_| StoreError::Closed)?;
+        Ok(Self {
+            tasks,
+            #[cfg(test)]
+            fuse: super::fuse::Fuse::default(),
+        })
+    }
+
+    /// Runs `work` in a transaction that is kept when it answers `Ok`.
+    pub(crate) async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        #[cfg(test)]
+        self.fuse.burn().await;
+        let answer = self
+            .on_thread(move |connection| {
+                let transaction = connection
+                    .transaction_with_behavior(TransactionBehavior::Immediate)
+                    .map_err(StoreError::Sql)?;
+                let value = work(&transaction)?;
+                transaction.commit().map_err(StoreError::Sql)?;
+                Ok(value)
+            })
+            .await;
+        #[cfg(test)]
+        self.fuse.burn().await;
+        answer
+    }
+
+    /// Runs `work`, which changes nothing, against one unchanging view.
+    pub(crate) async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.on_thread(move |connection| {
+            let transaction = connection.transaction().map_err(StoreError::Sql)?;
+            work(&transaction)
+        })
+        .await
+    }
+
+    async fn on_thread<T, E>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (give, take) = oneshot::channel();
+        let task: Task = Box::new(move |connection| {
+            // Nobody may wait any more: the change is made all the same.
+            drop(give.send(work(connection)));
+        });
+        if self.tasks.send(task).is_err() {
+            return Err(StoreError::Closed.into());
+        }
+        match take.await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Closed.into()),
+        }
+    }
+}
+
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &'static [&'static str],
+) -> Result<(), StoreError> {
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    for step in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &[&str] = &["CREATE TABLE t (n INTEGER)"];
+    const TWO: &[&str] = &["CREATE TABLE t (n INTEGER)", "CREATE TABLE u (n INTEGER)"];
+
+    #[tokio::test]
+    async fn a_refused_transaction_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("x"), ONE).unwrap();
+        let refused: Result<(), StoreError> = store
+            .write(|tx| {
+                tx.execute("INSERT INTO t VALUES (1)", [])?;
+                Err(StoreError::Closed)
+            })
+            .await;
+        assert!(refused.is_err());
+        let count: i64 = store
+            .read(|tx| Ok::<_, StoreError>(tx.query_row("SELECT count(*) FROM t", [], |r| r.get(0))?))
+            .await
+            .unwrap();
+        assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn an_older_file_is_brought_up_and_a_newer_one_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        drop(Store::open(&path, ONE).unwrap());
+        drop(Store::open(&path, TWO).unwrap());
+        let Err(error) = Store::open(&path, ONE) else {
+            panic!("an older program opened a newer file");
+        };
+        assert!(matches!(error, StoreError::Version { found: 2, known: 1, .. }));
+        assert!(error.to_string().contains("schema version 2"));
+    }
+}
