@@ -1,0 +1,49 @@
+//! The image template, `image.yaml`: reading, checking and resolving it.
+//!
+//! [`parse`] reads the text of a template and reports every mistake at once, each
+//! with file, line, column and what to write instead. [`Template::resolve`] then
+//! merges what the template says for one cloud (`on:`), checks and fills in the
+//! parameters and puts their values where `${{ parameters.x }}` stands. The
+//! [`Resolved`] template is what the engine plans from; nothing after it checks
+//! names and types again. The engine and the command line use this crate.
+//!
+//! What is known only elsewhere stays out of here: whether a component exists and
+//! accepts its arguments (the engine, which reports at the place in the file by
+//! [`Resolved::mistake_at`] and [`Uses::argument_span`]), whether a region, an
+//! instance type or an account exists (the cloud). This crate opens no file, reads
+//! no environment and prints nothing.
+//!
+//! | step | module |
+//! |---|---|
+//! | text to nodes with positions, with limits | `yaml` |
+//! | nodes to values, collecting mistakes | `read` |
+//! | the keys of each section, and those not supported | `keys` |
+//! | one section of the template each | `section::*` |
+//! | rules for names, regions, accounts, tags | `rules` |
+//! | `${{ parameters.x }}` | `reference` |
+//! | overlays, parameters, the final template | `resolve` |
+
+mod keys;
+mod mistake;
+mod nearest;
+mod read;
+mod reference;
+mod resolve;
+mod rules;
+mod section;
+mod span;
+mod template;
+mod yaml;
+
+pub use mistake::{Mistake, Mistakes};
+pub use nearest::nearest;
+pub use resolve::{
+    BuildItem, Cloud, Distribute, ImageSettings, Instance, ParseCloudError, ResolveWith, Resolved,
+    Run, Uses,
+};
+pub use section::build::UsesRef;
+pub use section::parameters::{Parameter, ParameterType};
+pub use section::repair::Repair;
+pub use section::source::Source;
+pub use span::{SourceFile, Span, Spanned};
+pub use template::{Template, parse};

@@ -1,0 +1,160 @@
+//! A mistake in a template, and all of them together.
+//!
+//! Both implement [`miette::Diagnostic`], by which the command line draws them with
+//! the lines of the file. Their `Display` is the plain form, `file:line:column:
+//! message`. Nothing here finds mistakes; it only carries them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, MietteError, SourceCode, SpanContents};
+
+use crate::span::{SourceFile, Span};
+
+impl SourceCode for SourceFile {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let inner = self.text().read_span(span, before, after)?;
+        Ok(Box::new(miette::MietteSpanContents::new_named(
+            self.name().to_owned(),
+            inner.data(),
+            *inner.span(),
+            inner.line(),
+            inner.column(),
+            inner.line_count(),
+        )))
+    }
+}
+
+/// One mistake: what is wrong, where, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// A few words for the marked place.
+    pub label: String,
+    /// What to write instead, if that can be said.
+    pub help: Option<String>,
+    /// The marked place.
+    pub span: Span,
+    /// The line of its first byte, from 1.
+    pub line: usize,
+    /// The column of its first byte in characters, from 1.
+    pub column: usize,
+    source: Arc<SourceFile>,
+}
+
+impl Mistake {
+    /// A mistake at `span` of `source`.
+    pub fn new(source: &Arc<SourceFile>, span: Span, message: impl Into<String>) -> Self {
+        let (line, column) = source.line_column(span.start);
+        Self {
+            message: message.into(),
+            label: "here".into(),
+            help: None,
+            span,
+            line,
+            column,
+            source: Arc::clone(source),
+        }
+    }
+
+    /// With other words at the marked place than `here`.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// With what to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The name of the file.
+    pub fn file(&self) -> &str {
+        self.source.name()
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            message,
+            line,
+            column,
+            ..
+        } = self;
+        write!(f, "{}:{line}:{column}: {message}", self.file())
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl Diagnostic for Mistake {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let help = self.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = LabeledSpan::new_with_span(Some(self.label.clone()), self.span);
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// Every mistake of a template, in the order of the file. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl Mistakes {
+    /// `Err` with the mistakes in the order of the file, or `Ok(value)` when there
+    /// are none.
+    ///
+    /// # Errors
+    /// When `mistakes` isn't empty.
+    pub fn none_or<T>(mut mistakes: Vec<Mistake>, value: T) -> Result<T, Self> {
+        if mistakes.is_empty() {
+            return Ok(value);
+        }
+        mistakes.sort_by_key(|mistake| mistake.span.start);
+        mistakes.dedup();
+        Err(Self(mistakes))
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            mistake.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl Diagnostic for Mistakes {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.0.iter().map(|one| one as &dyn Diagnostic)))
+    }
+}
+
+impl From<Mistake> for Mistakes {
+    fn from(mistake: Mistake) -> Self {
+        Self(vec![mistake])
+    }
+}

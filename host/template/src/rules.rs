@@ -1,0 +1,281 @@
+//! Rules for single values: names, image families, regions, accounts, tags.
+//!
+//! Each is a pure function that says what to write instead. The limits are those of
+//! Alibaba Cloud ECS, so that a template that is accepted here isn't refused there
+//! for its spelling. Whether a thing of that name exists is the cloud's to say.
+
+use crate::nearest::nearest;
+
+/// Regions for "did you mean". A region that isn't listed is valid all the same.
+const REGIONS: &[&str] = &[
+    "cn-hangzhou",
+    "cn-shanghai",
+    "cn-beijing",
+    "cn-shenzhen",
+    "cn-qingdao",
+    "cn-zhangjiakou",
+    "cn-huhehaote",
+    "cn-wulanchabu",
+    "cn-heyuan",
+    "cn-guangzhou",
+    "cn-chengdu",
+    "cn-nanjing",
+    "cn-fuzhou",
+    "cn-hongkong",
+    "ap-southeast-1",
+    "ap-southeast-3",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "us-east-1",
+    "us-west-1",
+    "eu-central-1",
+    "eu-west-1",
+    "me-east-1",
+    "me-central-1",
+];
+
+/// How many tags an image may be given. ECS allows 20; the others are ours.
+pub(crate) const MOST_TAGS: usize = 16;
+
+type Rule = Result<(), String>;
+
+fn when(valid: bool, instead: &str) -> Rule {
+    if valid {
+        Ok(())
+    } else {
+        Err(instead.to_owned())
+    }
+}
+
+fn only(text: &str, extra: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+}
+
+fn starts_with_letter(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// The template's own name.
+pub(crate) fn template_name(text: &str) -> Rule {
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    when(
+        plain && starts_with_letter(text) && (2..=64).contains(&text.len()),
+        "2 to 64 characters of a to z, 0 to 9 and `-`, a letter first",
+    )
+}
+
+/// The name of a parameter.
+pub(crate) fn parameter_name(text: &str) -> Rule {
+    when(
+        only(text, "-_") && starts_with_letter(text) && text.len() <= 64,
+        "at most 64 letters, digits, `-` and `_`, a letter first",
+    )
+}
+
+/// An environment variable.
+pub(crate) fn variable(text: &str) -> Rule {
+    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    when(
+        first && only(text, "_") && text.len() <= 128,
+        "letters, digits and `_`, not a digit first",
+    )
+}
+
+/// The name of a step or an item, for people.
+pub(crate) fn title(text: &str) -> Rule {
+    let length = text.chars().count();
+    when(
+        (1..=100).contains(&length) && !text.chars().any(char::is_control),
+        "1 to 100 characters on one line",
+    )
+}
+
+/// The name of an image.
+pub(crate) fn image_name(text: &str) -> Rule {
+    let length = text.chars().count();
+    let first = text.starts_with(char::is_alphabetic);
+    let plain = text
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_.:".contains(c));
+    when(
+        (2..=128).contains(&length) && first && plain && !reserved(text),
+        "2 to 128 letters, digits, `-`, `_`, `.` and `:`, a letter first, \
+         not beginning with `acs:` or `aliyun`",
+    )
+}
+
+/// An image's description.
+pub(crate) fn description(text: &str) -> Rule {
+    let length = text.chars().count();
+    let address = text.starts_with("http://") || text.starts_with("https://");
+    when(
+        (2..=256).contains(&length) && !address,
+        "2 to 256 characters, not beginning with `http://` or `https://`",
+    )
+}
+
+/// The family of a source image: ours, or one of the cloud's with its prefix.
+pub(crate) fn source_family(text: &str) -> Rule {
+    when(
+        only(text, "-_.:") && starts_with_letter(text) && (2..=128).contains(&text.len()),
+        "a family is a name like `debian-12`",
+    )
+}
+
+/// The id of a source image. Public images have ids that read like file names.
+pub(crate) fn image_id(text: &str) -> Rule {
+    when(
+        only(text, "-_.") && starts_with_letter(text) && (3..=128).contains(&text.len()),
+        "an image id looks like `m-bp1abc…`; for the newest of a family write `family:`",
+    )
+}
+
+/// An instance type.
+pub(crate) fn instance_type(text: &str) -> Rule {
+    let parts: Vec<_> = text.split('.').collect();
+    let valid = parts.len() >= 3
+        && parts.first() == Some(&"ecs")
+        && parts.iter().all(|part| !part.is_empty() && only(part, "-"));
+    when(valid, "an instance type looks like `ecs.g7.large`")
+}
+
+fn id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix)
+        .is_some_and(|rest| !rest.is_empty() && only(rest, "-") && text.len() <= 64)
+}
+
+/// A vSwitch.
+pub(crate) fn vswitch(text: &str) -> Rule {
+    when(id(text, "vsw-"), "a vSwitch id looks like `vsw-bp1abc…`")
+}
+
+/// A security group.
+pub(crate) fn security_group(text: &str) -> Rule {
+    when(
+        id(text, "sg-"),
+        "a security group id looks like `sg-bp1abc…`",
+    )
+}
+
+/// A region id: plausible, not necessarily existing.
+pub(crate) fn region(text: &str) -> Rule {
+    let mut parts = text.split('-');
+    let area = parts.next().unwrap_or("");
+    let rest: Vec<_> = parts.collect();
+    let lower = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    let place = rest
+        .first()
+        .is_some_and(|place| place.starts_with(|c: char| c.is_ascii_lowercase()));
+    if area.len() == 2 && lower(area) && place && rest.iter().all(|part| lower(part)) {
+        return Ok(());
+    }
+    Err(match nearest(text, REGIONS.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "a region id looks like `cn-hangzhou` or `ap-southeast-1`".into(),
+    })
+}
+
+/// An Alibaba Cloud account id.
+pub(crate) fn account(text: &str) -> Rule {
+    when(
+        text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit()),
+        "an account id has 16 digits, like '1234567890123456'",
+    )
+}
+
+fn reserved(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.starts_with("acs:") || text.starts_with("aliyun")
+}
+
+/// The key of a tag.
+pub(crate) fn tag_key(text: &str) -> Rule {
+    let length = text.chars().count();
+    let address = text.contains("http://") || text.contains("https://");
+    let ours = text.to_lowercase().starts_with("darkroom:");
+    when(
+        (1..=128).contains(&length) && !address && !reserved(text) && !ours,
+        "1 to 128 characters, not beginning with `acs:`, `aliyun` or `darkroom:`, \
+         without `http://` and `https://`",
+    )
+}
+
+/// The value of a tag.
+pub(crate) fn tag_value(text: &str) -> Rule {
+    let address = text.contains("http://") || text.contains("https://");
+    when(
+        text.chars().count() <= 128 && !address,
+        "at most 128 characters, without `http://` and `https://`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_at_their_limits() {
+        assert!(template_name("ab").is_ok());
+        assert!(template_name(&"a".repeat(64)).is_ok());
+        for bad in ["a", "1a", "-a", "Ab", "a_b", "a b", "", &"a".repeat(65)] {
+            assert!(template_name(bad).is_err(), "{bad}");
+        }
+        assert!(image_name("web-1.0:x_y").is_ok());
+        assert!(image_name("镜像-1").is_ok());
+        for bad in ["w", "1w", "acs:web", "Aliyun-web", "a/b"] {
+            assert!(image_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn regions_are_plausible_or_corrected() {
+        for good in [
+            "cn-hangzhou",
+            "ap-southeast-1",
+            "cn-shanghai-finance-1",
+            "cn-new",
+        ] {
+            assert!(region(good).is_ok(), "{good}");
+        }
+        assert_eq!(
+            region("mars").unwrap_err(),
+            "a region id looks like `cn-hangzhou` or `ap-southeast-1`"
+        );
+        assert_eq!(
+            region("cn_hangzhou").unwrap_err(),
+            "did you mean `cn-hangzhou`?"
+        );
+        assert!(region("cn-").is_err());
+        assert!(region("cn-1").is_err());
+    }
+
+    #[test]
+    fn accounts_have_sixteen_digits() {
+        assert!(account("1234567890123456").is_ok());
+        assert!(account("0234567890123456").is_ok());
+        assert!(account("123").is_err());
+        assert!(account("12345678901234ab").is_err());
+    }
+
+    #[test]
+    fn ids_have_their_prefix() {
+        assert!(vswitch("vsw-bp1").is_ok());
+        assert!(vswitch("vsw-").is_err());
+        assert!(security_group("vsw-bp1").is_err());
+        assert!(instance_type("ecs.g7.large").is_ok());
+        assert!(instance_type("ecs.t5-lc1m2.small").is_ok());
+        assert!(instance_type("g7.large").is_err());
+        assert!(instance_type("ecs..large").is_err());
+    }
+}

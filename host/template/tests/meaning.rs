@@ -1,0 +1,271 @@
+//! What a template without mistakes comes to: overlays, parameters, places.
+
+use darkroom_template::{
+    BuildItem, Cloud, Repair, ResolveWith, Resolved, Source, UsesRef, nearest, parse,
+};
+use serde_json::json;
+
+const TEMPLATE: &str = r#"
+name: web-server
+source: { family: debian-12 }
+parameters:
+  greeting: { default: hello, pattern: '^[a-z ]+$', description: What the page says }
+  port: { type: integer, default: 80, minimum: 1, maximum: 65535 }
+  packages: { type: list, default: [nginx] }
+  tls: { type: boolean, default: false }
+  load: { type: number, default: 0.5 }
+repair: [fstab]
+build:
+  - uses: darkroom:packages@0.1
+    with:
+      install: '${{ parameters.packages }}'
+      upgrade: true
+      listen: [{ port: '${{ parameters.port }}', text: 'p${{parameters.port}}-${{ parameters.tls }}' }]
+  - run: |
+      printf '%s\n' "$GREETING" > /var/www/html/index.html
+    env: { GREETING: '${{ parameters.greeting }}!', PORT: 8080, FLAG: true, LOAD: '${{ parameters.load }}' }
+  - run: echo "}}"
+    name: Say braces
+  - reboot: {}
+  - uses: ./greeting/greeting.wasm
+test:
+  - uses: darkroom:service
+    with: { name: nginx, port: '${{ parameters.port }}' }
+instance: { internet: 10, disk: 20 }
+image: { family: web, tags: { team: web, tier: 1 } }
+distribute: { regions: [cn-shanghai, cn-beijing], accounts: [0234567890123456] }
+on:
+  local:
+    instance: { disk: 4 }
+  aliyun:
+    source: { image: m-bp1 }
+    instance: { vswitch: vsw-1, security-group: sg-1, type: ecs.g7.large, spot: true }
+    image: { tags: { tier: two, cost: low } }
+    distribute: { regions: [cn-hangzhou], accounts: ['1234567890123456'] }
+"#;
+
+fn resolve(cloud: Cloud, given: &[(&str, &str)], region: Option<&str>) -> Resolved {
+    let parameters: Vec<_> = given
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    let template = parse(TEMPLATE, "image.yaml").unwrap();
+    let with = ResolveWith {
+        cloud,
+        parameters: &parameters,
+        region,
+    };
+    template.resolve(with).unwrap()
+}
+
+fn words(list: &[darkroom_template::Spanned<String>]) -> Vec<&str> {
+    list.iter().map(|word| word.value.as_str()).collect()
+}
+
+#[test]
+fn overlays_are_merged_for_their_cloud_only() {
+    let local = resolve(Cloud::Local, &[], None);
+    assert!(matches!(&local.source, Source::Family(name) if name.value == "debian-12"));
+    assert_eq!(local.instance.disk.as_ref().unwrap().value, 4);
+    assert_eq!(local.instance.internet.as_ref().unwrap().value, 10);
+    assert!(local.instance.vswitch.is_none() && !local.instance.spot);
+    assert_eq!(
+        words(&local.distribute.regions),
+        ["cn-shanghai", "cn-beijing"]
+    );
+    // Written without quotes; its zero is part of it all the same.
+    assert_eq!(words(&local.distribute.accounts), ["0234567890123456"]);
+    assert_eq!(local.region, "cn-shanghai");
+
+    let aliyun = resolve(Cloud::Aliyun, &[], None);
+    assert!(matches!(&aliyun.source, Source::Image(id) if id.value == "m-bp1"));
+    assert_eq!(aliyun.instance.disk.as_ref().unwrap().value, 20);
+    assert!(aliyun.instance.spot);
+    assert_eq!(words(&aliyun.distribute.regions), ["cn-hangzhou"]);
+    assert_eq!(aliyun.image.family.as_ref().unwrap().value, "web");
+    let tags: Vec<_> = aliyun
+        .image
+        .tags
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.value.as_str()))
+        .collect();
+    assert_eq!(tags, [("team", "web"), ("tier", "two"), ("cost", "low")]);
+}
+
+#[test]
+fn the_region_is_asked_for_or_the_first_or_the_default() {
+    assert_eq!(
+        resolve(Cloud::Local, &[], Some("eu-central-1")).region,
+        "eu-central-1"
+    );
+    let template = parse("name: web\nsource: { family: a1 }\n", "image.yaml").unwrap();
+    let with = ResolveWith {
+        cloud: Cloud::Local,
+        parameters: &[],
+        region: None,
+    };
+    assert_eq!(template.resolve(with).unwrap().region, "cn-hangzhou");
+}
+
+#[test]
+fn parameters_arrive_with_their_types() {
+    let given = [
+        ("port", "443"),
+        ("packages", "nginx, curl"),
+        ("greeting", "good day"),
+        ("tls", "true"),
+    ];
+    let resolved = resolve(Cloud::Local, &given, None);
+    let BuildItem::Uses(packages) = &resolved.build[0] else {
+        panic!()
+    };
+    assert_eq!(
+        serde_json::Value::Object(packages.with.clone()),
+        json!({"install": ["nginx", "curl"], "upgrade": true, "listen": [{"port": 443, "text": "p443-true"}]})
+    );
+    let BuildItem::Run(run) = &resolved.build[1] else {
+        panic!()
+    };
+    let env: Vec<_> = run
+        .env
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    assert_eq!(
+        env,
+        [
+            ("GREETING", "good day!"),
+            ("PORT", "8080"),
+            ("FLAG", "true"),
+            ("LOAD", "0.5")
+        ]
+    );
+    assert_eq!(
+        run.script,
+        "printf '%s\\n' \"$GREETING\" > /var/www/html/index.html\n"
+    );
+    assert_eq!(
+        run.title(),
+        "printf '%s\\n' \"$GREETING\" > /var/www/html/index.html"
+    );
+    assert_eq!(resolved.test[0].with["port"], 443);
+    assert_eq!(resolved.parameters["load"], 0.5);
+    let json_list = resolve(Cloud::Local, &[("packages", r#"["a,b"]"#)], None);
+    assert_eq!(json_list.parameters["packages"], json!(["a,b"]));
+    assert_eq!(
+        resolve(Cloud::Local, &[("packages", "")], None).parameters["packages"],
+        json!([])
+    );
+}
+
+#[test]
+fn a_value_brings_no_references_of_its_own() {
+    let template = parse(
+        "name: web\nsource: { family: a1 }\nparameters: { a: {}, b: { default: secret } }\nbuild:\n  - run: x\n    env: { A: '${{ parameters.a }}' }\n",
+        "image.yaml",
+    )
+    .unwrap();
+    let parameters = [("a".to_owned(), "${{ parameters.b }}".to_owned())];
+    let with = ResolveWith {
+        cloud: Cloud::Local,
+        parameters: &parameters,
+        region: None,
+    };
+    let resolved = template.resolve(with).unwrap();
+    let BuildItem::Run(run) = &resolved.build[0] else {
+        panic!()
+    };
+    assert_eq!(run.env[0].1, "${{ parameters.b }}");
+}
+
+#[test]
+fn items_and_repairs() {
+    let resolved = resolve(Cloud::Local, &[], None);
+    assert!(matches!(&resolved.repair.value, Repair::Items(items) if words(items) == ["fstab"]));
+    let BuildItem::Uses(packages) = &resolved.build[0] else {
+        panic!()
+    };
+    assert_eq!(
+        packages.reference,
+        UsesRef::System {
+            name: "packages".into(),
+            version: Some("0.1".into())
+        }
+    );
+    let BuildItem::Run(braces) = &resolved.build[2] else {
+        panic!()
+    };
+    assert_eq!(
+        (braces.title().as_str(), braces.script.as_str()),
+        ("Say braces", "echo \"}}\"")
+    );
+    assert!(matches!(resolved.build[3], BuildItem::Reboot { .. }));
+    let BuildItem::Uses(greeting) = &resolved.build[4] else {
+        panic!()
+    };
+    assert_eq!(
+        greeting.reference,
+        UsesRef::Path("./greeting/greeting.wasm".into())
+    );
+}
+
+#[test]
+fn others_report_at_the_place_of_an_argument() {
+    let resolved = resolve(Cloud::Local, &[], None);
+    let at = |span: darkroom_template::Span| &TEMPLATE[span.start..span.end];
+    let BuildItem::Uses(packages) = &resolved.build[0] else {
+        panic!()
+    };
+    assert_eq!(at(packages.span), "darkroom:packages@0.1");
+    assert_eq!(at(packages.argument_span(&["upgrade"])), "true");
+    assert_eq!(
+        at(packages.argument_span(&["listen", "0", "port"])),
+        "'${{ parameters.port }}'"
+    );
+    // Nothing there: the nearest value around it, or the component.
+    assert_eq!(at(packages.argument_span(&["upgrade", "x"])), "true");
+    assert_eq!(
+        at(packages.argument_span(&["missing"])),
+        "darkroom:packages@0.1"
+    );
+    assert_eq!(at(packages.argument_key_span("listen").unwrap()), "listen");
+    let BuildItem::Uses(greeting) = &resolved.build[4] else {
+        panic!()
+    };
+    assert_eq!(
+        at(greeting.argument_span(&["name"])),
+        "./greeting/greeting.wasm"
+    );
+
+    let mistake = resolved.mistake_at(packages.span, "no such component", Some("hint".into()));
+    assert_eq!(mistake.to_string(), "image.yaml:12:11: no such component");
+    assert_eq!(at(resolved.distribute.regions[1].span), "cn-beijing");
+}
+
+#[test]
+fn anchors_and_the_words_of_yaml_work() {
+    let template = parse(
+        "name: web\nsource: { family: a1 }\nbuild:\n  - uses: ./a.wasm\n    with: &same { a: [1, null, yes, 1.5] }\n  - uses: ./b.wasm\n    with: *same\n",
+        "image.yaml",
+    )
+    .unwrap();
+    let with = ResolveWith {
+        cloud: Cloud::Local,
+        parameters: &[],
+        region: None,
+    };
+    let resolved = template.resolve(with).unwrap();
+    let BuildItem::Uses(second) = &resolved.build[1] else {
+        panic!()
+    };
+    assert_eq!(second.with["a"], json!([1, null, "yes", 1.5]));
+}
+
+#[test]
+fn nearest_is_for_everyone() {
+    assert_eq!(nearest("packges", ["packages", "files"]), Some("packages"));
+    assert_eq!(
+        "aliyn".parse::<Cloud>().unwrap_err().to_string(),
+        "`aliyn` is not a cloud; it can be `local` or `aliyun`"
+    );
+}
