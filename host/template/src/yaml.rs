@@ -180,6 +180,10 @@ impl<'s> Tree<'s> {
 
     fn syntax(&self, error: &ScanError) -> Mistake {
         let at = self.byte(*error.marker());
+        // The scanner reads ahead and has a limit of its own, a higher one.
+        if error.info() == "recursion limit exceeded" {
+            return self.too_deep(Span::new(at, at));
+        }
         let mistake = self
             .mistake(
                 Span::new(at, at),

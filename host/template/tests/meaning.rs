@@ -1,5 +1,7 @@
 //! What a template without mistakes comes to: overlays, parameters, places.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use darkroom_template::{
     BuildItem, Cloud, Repair, ResolveWith, Resolved, Source, UsesRef, nearest, parse,
 };

@@ -1,6 +1,8 @@
 //! What people read when a template is wrong: every message with its place and its
 //! help, as golden files.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::fmt::Write as _;
 
 use darkroom_template::{Cloud, Mistakes, ResolveWith, Resolved, parse};
