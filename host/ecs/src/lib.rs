@@ -1,18 +1,30 @@
 //! The ECS wire: what travels between Darkroom and Alibaba Cloud ECS, or a server
 //! that speaks its protocol.
 //!
+//! Two kinds of user share this crate. The engine *calls* ECS: it fills in a request
+//! of [`action`], signs it and sends it through a [`transport::Transport`]. The local cloud *is*
+//! ECS: it checks a request with [`sign::verify`], reads it with
+//! [`params::from_params`] and answers with the same response types or an
+//! [`error::ApiError`]. So both halves of every shape are tested against each other.
+//!
 //! - [`action`]: one file per ECS action, request and response.
 //! - [`params`]: requests to flat parameters (`Tag.1.Key`) and back.
+//! - [`sign`]: both signature generations, pure functions.
 //! - [`error`]: the error codes and the error answer.
 //! - [`http`], [`transport`]: a request as data, and ways to send one.
+//! - [`credentials`], [`endpoint`]: who calls, and where.
 //!
-//! The crate reads no environment, no files and no clock of its own accord, and it
-//! never prints; what it needs is handed to it.
+//! The crate reads no environment and no files, and it never prints; what it needs is
+//! handed to it.
 
 pub mod action;
+pub mod credentials;
+pub mod endpoint;
 pub mod error;
 pub mod http;
 pub mod id;
 pub mod params;
+pub mod sign;
 mod text_enum;
+pub mod time;
 pub mod transport;

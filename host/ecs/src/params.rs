@@ -3,7 +3,7 @@
 //! Clients write with [`to_params`]; servers read with [`from_params`] what any client
 //! sent. Reading is lenient where real clients differ (`True`, gaps in lists, a list as
 //! one JSON text, unknown parameters) and exact in its errors: they name the parameter
-//! as the client spelt it. Encoding for a URL is the signature's business.
+//! as the client spelt it. Encoding for a URL is the business of [`sign`](crate::sign).
 
 mod read;
 mod write;
