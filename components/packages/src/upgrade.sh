@@ -1,0 +1,3 @@
+finish_interrupted
+refresh
+get upgrade --with-new-pkgs

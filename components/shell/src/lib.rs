@@ -1,0 +1,176 @@
+//! The component `shell`: runs a script of the template.
+//!
+//! A builder that runs `script`, and a tester that runs `test` on the machine started from
+//! the finished image. They are two parameters because a builder's own tester runs by
+//! default with the same arguments, and a script that builds must not run again in a test.
+//!
+//! It must not look into the scripts, nor paste anything into them: values go by `env`.
+
+use darkroom::{
+    About, Builder, Description, Parameter, Step, Tester, component, inputs, report, shell,
+};
+
+struct Shell;
+
+impl About for Shell {
+    fn describe() -> Description {
+        Description::new("Runs a script of the template")
+            .parameter(Parameter::text(
+                "script",
+                "The script that builds, for /bin/sh or what its #! line names",
+            ))
+            .parameter(Parameter::text(
+                "test",
+                "The script that tests: exit code 0 is a passed case",
+            ))
+            .parameter(Parameter::text("name", "What the step is called").keyword("maxLength", 100))
+            .parameter(Parameter::map(
+                "env",
+                "Environment variables; values are never pasted into the script",
+            ))
+            .parameter(Parameter::text("user", "The user that the script runs as").default("root"))
+            .parameter(Parameter::text("directory", "The working directory").pattern("^/"))
+            .parameter(
+                Parameter::integer("timeout", "Seconds for one attempt")
+                    .default(600)
+                    .minimum(10)
+                    .maximum(86400),
+            )
+            .parameter(
+                Parameter::integer("attempts", "How often it is tried")
+                    .default(1)
+                    .minimum(1)
+                    .maximum(10),
+            )
+            .parameter(Parameter::text(
+                "expect",
+                "A text that the output must contain",
+            ))
+            .family("linux")
+    }
+}
+
+impl Builder for Shell {
+    fn build() -> Result<(), String> {
+        let script =
+            inputs::text("script").ok_or("`script` is missing: there is nothing to run")?;
+        declare("script", &script)
+    }
+}
+
+impl Tester for Shell {
+    fn test() -> Result<(), String> {
+        let Some(script) = inputs::text("test") else {
+            report::skipped("test", "the component has no `test`");
+            return Ok(());
+        };
+        declare("test", &script)
+    }
+}
+
+/// The one step of either role.
+fn declare(role: &str, script: &str) -> Result<(), String> {
+    let name = inputs::text("name").filter(|name| !name.is_empty());
+    let mut step = shell(name.unwrap_or_else(|| format!("run the {role}")), script)
+        .timeout(number("timeout", 600)?)
+        .attempts(number("attempts", 1)?);
+    // Without `run_as` and `directory` it is root's home, as the contract says.
+    if let Some(user) = inputs::text("user").filter(|user| user != "root") {
+        step = step.run_as(user);
+    }
+    if let Some(directory) = inputs::text("directory") {
+        step = step.directory(directory);
+    }
+    if let Some(text) = inputs::text("expect") {
+        step = step.expect_output(text);
+    }
+    let _: Step = inputs::map("env")
+        .into_iter()
+        .fold(step, |step, (name, value)| step.environment(name, value));
+    Ok(())
+}
+
+fn number(name: &str, default: i64) -> Result<u32, String> {
+    let number = inputs::integer(name).unwrap_or(default);
+    u32::try_from(number).map_err(|_| format!("`{name}` is {number}, which is no count"))
+}
+
+component!(Shell: builder, tester);
+
+#[cfg(test)]
+mod tests {
+    use super::Shell;
+    use darkroom::Json;
+    use darkroom::testing::{Answer, Machine, Verdict};
+
+    const HOSTILE: &str = "a b'\"$(touch pwned)`touch pwned`\n; touch pwned #\\";
+
+    #[test]
+    fn the_script_runs_as_it_stands_and_values_go_by_environment() {
+        let script = "printf '%s' \"$GREETING\"";
+        let run = Machine::debian()
+            .argument("script", script)
+            .argument("env", Json::object([("GREETING", HOSTILE.into())]))
+            .argument("user", "www-data")
+            .argument("directory", "/srv")
+            .argument("timeout", 30)
+            .build::<Shell>();
+        assert_eq!((run.result.clone(), run.planned, run.calls), (Ok(()), 1, 1));
+        let step = run.step("run the script");
+        assert_eq!(step.script(), Some(script));
+        assert_eq!(
+            (step.user.as_deref(), step.directory.as_deref()),
+            (Some("www-data"), Some("/srv"))
+        );
+        assert_eq!((step.timeout, step.attempts), (Some(30), Some(1)));
+
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(step.run(folder.path(), folder.path()).output, HOSTILE);
+        assert!(!folder.path().join("pwned").exists());
+    }
+
+    #[test]
+    fn a_script_that_fails_ends_the_build() {
+        let machine = Machine::debian()
+            .argument("script", "false")
+            .argument("name", "try");
+        let run = machine.answer("try", Answer::exit(1)).build::<Shell>();
+        assert_eq!(run.result, Err("the step \"try\" failed".to_owned()));
+    }
+
+    #[test]
+    fn without_a_script_nothing_can_be_built() {
+        let run = Machine::debian().build::<Shell>();
+        assert!(run.result.unwrap_err().contains("`script` is missing"));
+        assert!(run.steps.is_empty());
+    }
+
+    #[test]
+    fn the_tester_never_runs_the_script_that_builds() {
+        let run = Machine::debian()
+            .argument("script", "rm -rf /srv/old")
+            .test::<Shell>();
+        assert!(run.steps.is_empty());
+        assert!(matches!(run.verdict("test"), Verdict::Skipped(_)));
+    }
+
+    #[test]
+    fn a_test_is_a_case() {
+        let machine = Machine::debian()
+            .argument("test", "true")
+            .argument("expect", "ok");
+        let run = machine
+            .clone()
+            .answer("run the test", Answer::output("it is ok"))
+            .test::<Shell>();
+        assert_eq!(run.verdict("run the test"), &Verdict::Passed);
+        let run = machine
+            .answer("run the test", Answer::output("it is not"))
+            .test::<Shell>();
+        assert_eq!(
+            run.verdict("run the test"),
+            &Verdict::Failed("it is not".to_owned())
+        );
+        assert_eq!(run.result, Ok(()));
+    }
+}
