@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+
+use crate::digest::sha256;
 
 /// Texts up to this many bytes are kept whole.
 const KEPT: usize = 1024;
@@ -41,18 +42,13 @@ pub(crate) fn text(text: &str) -> Value {
         Value::from(text)
     } else {
         let start: String = text.chars().take(SHOWN).collect();
-        json!({ "start": start, "bytes": text.len(), "sha256": hex(text.as_bytes()) })
+        json!({ "start": start, "bytes": text.len(), "sha256": sha256(text.as_bytes()) })
     }
 }
 
 /// Bytes as an argument.
 pub(crate) fn bytes(bytes: &[u8]) -> Value {
-    json!({ "start": "", "bytes": bytes.len(), "sha256": hex(bytes) })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    json!({ "start": "", "bytes": bytes.len(), "sha256": sha256(bytes) })
 }
 
 impl fmt::Display for Call {

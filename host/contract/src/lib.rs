@@ -21,6 +21,7 @@
 mod arguments;
 mod call;
 mod description;
+mod digest;
 mod expectations;
 mod fault;
 mod history;
@@ -35,6 +36,7 @@ mod step;
 pub use arguments::{ArgumentMistake, PathPart};
 pub use call::{Call, Transcript};
 pub use description::{Description, DescriptionError};
+pub use digest::sha256;
 pub use expectations::{Expectations, Unmet};
 pub use fault::Fault;
 pub use history::{Content, History, StepResult};

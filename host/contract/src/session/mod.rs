@@ -187,8 +187,8 @@ impl Session {
     }
 
     fn check_end(&self) -> Result<(), Fault> {
-        let recorded = self.previous.iter().flat_map(|previous| &previous.0);
-        match recorded.skip(self.calls.len()).next() {
+        let recorded = self.previous.as_ref();
+        match recorded.and_then(|previous| previous.0.get(self.calls.len())) {
             None => Ok(()),
             Some(next) => Err(Fault::EndedEarly {
                 calls: self.calls.len(),

@@ -1,0 +1,210 @@
+//! What a component imports, judged before it runs, so that a component which can't
+//! run says why instead of trapping in the middle of a build.
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+use crate::load::LoadProblem;
+
+/// The package of the contract and the version of it that this host speaks.
+pub(crate) const PACKAGE: &str = "darkroom:component/";
+/// See [`PACKAGE`].
+pub(crate) const VERSION: &str = "0.1.0";
+/// Any version that begins like this is compatible.
+const COMPATIBLE: &str = "0.1.";
+
+/// The packages of the empty WASI; any 0.2 of them.
+const WASI: [&str; 6] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// The functions that this host has, by interface. A test compares the table with
+/// the WIT.
+const FUNCTIONS: [(&str, &[&str]); 4] = [
+    (
+        "steps",
+        &[
+            "shell",
+            "powershell",
+            "cmd",
+            "write",
+            "write-bytes",
+            "write-asset",
+            "download",
+            "collect",
+            "reboot",
+            "run-as",
+            "directory",
+            "environment",
+            "timeout",
+            "attempts",
+            "mode",
+            "owner",
+            "tolerate",
+            "expect-exit-codes",
+            "expect-output",
+            "expect-no-output",
+            "expect-match",
+            "succeeded",
+            "exit-code",
+            "output",
+            "size",
+            "read",
+        ],
+    ),
+    (
+        "inputs",
+        &[
+            "arguments",
+            "text",
+            "integer",
+            "number",
+            "flag",
+            "texts",
+            "json-text",
+        ],
+    ),
+    (
+        "machine",
+        &["family", "distribution", "release", "architecture", "root"],
+    ),
+    (
+        "report",
+        &[
+            "debug",
+            "info",
+            "warning",
+            "publish",
+            "passed",
+            "failed",
+            "skipped",
+            "repaired",
+            "unrepaired",
+            "intact",
+        ],
+    ),
+];
+
+/// An interface of the contract, taken apart: `steps` and `0.1.0`.
+pub(crate) fn interface(name: &str) -> Option<(&str, &str)> {
+    let (interface, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
+    Some((interface, version))
+}
+
+/// Whether this host speaks that version of the contract.
+pub(crate) fn is_compatible(version: &str) -> bool {
+    version.starts_with(COMPATIBLE)
+}
+
+/// Judges imports by their names alone.
+pub(crate) fn check_names(imports: &[String]) -> Result<(), LoadProblem> {
+    for name in imports {
+        if name.starts_with("wasi:http/") {
+            return Err(LoadProblem::Http {
+                import: name.clone(),
+            });
+        }
+        if let Some((interface, version)) = interface(name) {
+            if !is_compatible(version) {
+                return Err(LoadProblem::OtherContract {
+                    interface: name.clone(),
+                });
+            }
+            if functions(interface).is_none() {
+                return Err(LoadProblem::NewerContract {
+                    missing: name.clone(),
+                    needs: version.to_owned(),
+                });
+            }
+        } else if !(WASI.iter().any(|package| name.starts_with(package)) && name.contains("@0.2."))
+        {
+            return Err(LoadProblem::UnknownImport {
+                import: name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Looks for functions of the contract that this host hasn't got; wasmtime would say
+/// that their implementation is missing, which nobody would take for a version.
+pub(crate) fn check_functions(engine: &Engine, component: &Component) -> Result<(), LoadProblem> {
+    for (name, item) in component.component_type().imports(engine) {
+        let Some((interface, version)) = interface(name) else {
+            continue;
+        };
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            continue;
+        };
+        let known = functions(interface).unwrap_or_default();
+        for (function, item) in instance.exports(engine) {
+            if matches!(item.ty, ComponentItem::ComponentFunc(_)) && !known.contains(&function) {
+                return Err(LoadProblem::NewerContract {
+                    missing: format!("{name}#{function}"),
+                    needs: version.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn functions(interface: &str) -> Option<&'static [&'static str]> {
+    FUNCTIONS
+        .iter()
+        .find(|(name, _)| *name == interface)
+        .map(|(_, functions)| *functions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack;
+
+    #[test]
+    fn the_table_is_what_the_wit_says() {
+        let mut resolve = wit_parser::Resolve::default();
+        let package = resolve.push_str("component.wit", pack::WIT).unwrap();
+        let version = resolve.packages[package].name.version.as_ref().unwrap();
+        assert_eq!(version.to_string(), VERSION);
+        let imported: Vec<(String, Vec<String>)> = resolve.packages[package]
+            .interfaces
+            .iter()
+            .filter(|(name, _)| {
+                !["about", "builder", "tester", "repairer"].contains(&name.as_str())
+            })
+            .map(|(name, id)| {
+                let functions = resolve.interfaces[*id].functions.keys().cloned().collect();
+                (name.clone(), functions)
+            })
+            .collect();
+        let table: Vec<(String, Vec<String>)> = FUNCTIONS
+            .iter()
+            .map(|(name, functions)| {
+                let functions = functions.iter().map(ToString::to_string).collect();
+                ((*name).to_owned(), functions)
+            })
+            .collect();
+        assert_eq!(imported, table);
+    }
+
+    #[test]
+    fn imports_are_judged_by_name() {
+        let problem = |name: &str| check_names(&[name.to_owned()]).unwrap_err().to_string();
+        assert!(check_names(&["darkroom:component/steps@0.1.7".into()]).is_ok());
+        assert!(check_names(&["wasi:cli/environment@0.2.6".into()]).is_ok());
+        assert!(problem("wasi:http/types@0.2.0").contains("wasi:http"));
+        assert!(problem("wasi:cli/environment@0.3.0").contains("wasi:cli/environment@0.3.0"));
+        assert!(
+            problem("darkroom:component/steps@0.2.0").contains("darkroom:component/steps@0.2.0")
+        );
+        let newer = problem("darkroom:component/clouds@0.1.3");
+        assert!(newer.contains("needs darkroom >= 0.1.3"), "{newer}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The tests of the runtime that run components, in one program, because each
+//! program with wasmtime in it takes seconds to link.
+
+mod roles;
+mod support;
