@@ -2,7 +2,8 @@
 //! that speaks its protocol.
 //!
 //! Two kinds of user share this crate. The engine *calls* ECS: it fills in a request
-//! of [`action`], signs it and sends it through a [`transport::Transport`]. The local cloud *is*
+//! of [`action`] and hands it to a [`client::Client`], which signs it, sends it through
+//! a [`transport::Transport`] and repeats what may be repeated. The local cloud *is*
 //! ECS: it checks a request with [`sign::verify`], reads it with
 //! [`params::from_params`] and answers with the same response types or an
 //! [`error::ApiError`]. So both halves of every shape are tested against each other.
@@ -12,12 +13,13 @@
 //! - [`sign`]: both signature generations, pure functions.
 //! - [`error`]: the error codes and the error answer.
 //! - [`http`], [`transport`]: a request as data, and ways to send one.
-//! - [`credentials`], [`endpoint`]: who calls, and where.
+//! - [`credentials`], [`endpoint`], [`client`]: who calls, where, and how often.
 //!
 //! The crate reads no environment and no files, and it never prints; what it needs is
 //! handed to it.
 
 pub mod action;
+pub mod client;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;

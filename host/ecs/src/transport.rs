@@ -1,14 +1,19 @@
 //! Ways to carry a request to a server and its response back.
 //!
 //! A transport sends a request once and as it is: signing, retrying and reading the
-//! answer are the client's. No transport follows a redirect: a
+//! answer are the [`client`](crate::client)'s. No transport follows a redirect: a
 //! signed request belongs to the server that it was signed for.
+
+mod http;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use std::sync::Arc;
 
 use crate::http::{HttpRequest, HttpResponse};
+
+pub use http::{HttpOptions, HttpTransport};
 
 /// Carries requests. Cheap to call from many tasks at once.
 #[async_trait]

@@ -1,6 +1,8 @@
 //! Both signature generations against vectors that other programs made, and against
 //! every change of a single byte.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -355,8 +357,7 @@ fn sweep(request: &HttpRequest, key: &Credentials, now: Timestamp, unsigned: &[S
 /// Other bytes than this one: those one bit away, and those with a meaning of their own.
 fn others(byte: u8) -> impl Iterator<Item = u8> {
     let bits = (0..8).map(move |bit| byte ^ (1 << bit));
-    bits.chain(*b" +%&=#?;,0aA\n\0")
-        .filter(move |other| *other != byte)
+    bits.chain(*b" +%&=#\n").filter(move |other| *other != byte)
 }
 
 /// Every text that differs in one byte; what is not UTF-8 can't be a header or a target.
@@ -409,12 +410,12 @@ fn removed_doubled_and_added_parts_are_refused() {
         with(&|request| {
             request
                 .headers
-                .push(("x-acs-action".into(), "DeleteImage".into()))
+                .push(("x-acs-action".into(), "DeleteImage".into()));
         });
         with(&|request| {
             request
                 .headers
-                .push(("Authorization".into(), "Bearer x".into()))
+                .push(("Authorization".into(), "Bearer x".into()));
         });
         if request.header("authorization").is_some() {
             for name in [
@@ -433,7 +434,7 @@ fn removed_doubled_and_added_parts_are_refused() {
             with(&|request| {
                 request
                     .headers
-                    .push(("x-acs-bearer-token".into(), "x".into()))
+                    .push(("x-acs-bearer-token".into(), "x".into()));
             });
             with(&|request| request.target.push_str("&Signature=x"));
         }

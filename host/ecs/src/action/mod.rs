@@ -171,6 +171,16 @@ macro_rules! actions {
         pub const ACTIONS: &[Info] = &[
             $( Info { name: $name::NAME, version: $name::VERSION, mutating: $name::MUTATING }, )+
         ];
+
+        #[cfg(test)]
+        fn each_response(mut check: impl FnMut(&str, fn(&str) -> String)) {
+            $( check($name::NAME, |json| {
+                let response: $response = serde_json::from_str(json).unwrap();
+                let text = serde_json::to_string(&response).unwrap();
+                assert_eq!(serde_json::from_str::<$response>(&text).unwrap(), response);
+                text
+            }); )+
+        }
     };
 }
 
@@ -229,6 +239,16 @@ mod tests {
         }
         assert_eq!(info("RunInstances").map(|info| info.mutating), Some(true));
         assert_eq!(info("runinstances"), None);
+    }
+
+    #[test]
+    fn an_answer_may_leave_out_everything() {
+        each_response(|name, read_and_write| {
+            assert!(
+                read_and_write("{}").contains("\"RequestId\":\"\""),
+                "{name}"
+            );
+        });
     }
 
     #[test]
