@@ -1,0 +1,258 @@
+//! Builds of real crates: a crate without the SDK would not be a component. They share
+//! cargo's folder with the system components, so that the SDK is compiled once, and take
+//! turns, because cargo puts modules of one name into one place.
+
+use super::*;
+use crate::component::inspect::{check, inspect};
+use darkroom_contract::Role;
+use darkroom_runtime::pack::Check;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tempfile::TempDir;
+
+const SOURCE: &str = r#"
+    use darkroom::*;
+    struct Hello;
+    impl About for Hello {
+        fn describe() -> Description {
+            Description::new("Says hello")
+                .parameter(Parameter::texts("to", "Whom").required())
+                .parameter(Parameter::text("key", "Hidden").secret())
+                .volatile()
+        }
+    }
+    impl Builder for Hello {
+        fn build() -> Result<(), String> {
+            write_asset("page", "/page", "page.html");
+            Ok(())
+        }
+    }
+    component!(Hello: builder);
+"#;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A crate `hello` in a folder of its own.
+fn hello() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let sdk = repository().join("sdk/rust").canonicalize().unwrap();
+    fs::create_dir_all(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/lib.rs"), SOURCE).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"hel-lo\"\nversion = \"1.2.3\"\nedition = \"2024\"\n[workspace]\n\
+         [lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\ndarkroom = {{ path = {sdk:?} }}\n"
+    );
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    // The versions that are known to be had.
+    fs::copy(
+        repository().join("components/Cargo.lock"),
+        folder.path().join("Cargo.lock"),
+    )
+    .unwrap();
+    folder
+}
+
+fn request(folder: &TempDir) -> Request {
+    Request {
+        folder: folder.path().to_owned(),
+        output: Output::Beside,
+        target_dir: Some(repository().join("target/guests")),
+    }
+}
+
+/// Held by each test that compiles.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(request: &Request) -> Result<Vec<Built>, BuildError> {
+    build(request, &Tools::from_environment(), &|_| {})
+}
+
+#[test]
+fn a_crate_becomes_a_component_once() {
+    let _turn = turn();
+    let folder = hello();
+    fs::create_dir(folder.path().join("assets")).unwrap();
+    fs::write(folder.path().join("assets/page.html"), "hello").unwrap();
+    let request = request(&folder);
+    let first = run(&request).unwrap().remove(0);
+    assert_eq!(
+        (&*first.name, &first.file, first.fresh),
+        ("hel-lo", &folder.path().join("hel-lo.wasm"), false)
+    );
+
+    // Nothing has changed: nothing is written.
+    let written = fs::metadata(&first.file).unwrap().modified().unwrap();
+    let second = run(&request).unwrap().remove(0);
+    assert_eq!(
+        second,
+        Built {
+            fresh: true,
+            ..first.clone()
+        }
+    );
+    assert_eq!(
+        fs::metadata(&first.file).unwrap().modified().unwrap(),
+        written
+    );
+
+    let seen = inspect(&first.file).unwrap();
+    assert_eq!(
+        (seen.package.as_deref(), seen.version.as_deref()),
+        (Some("hel-lo"), Some("1.2.3"))
+    );
+    assert_eq!(
+        (&*seen.summary, &seen.roles[..], seen.volatile),
+        ("Says hello", &[Role::Builder][..], true)
+    );
+    assert_eq!(
+        (&*seen.assets[0].name, seen.assets[0].bytes),
+        ("page.html", 5)
+    );
+    let lines: Vec<_> = seen
+        .parameter_lines()
+        .into_iter()
+        .map(|line| (line.name, line.kind, line.notes))
+        .collect();
+    let line =
+        |name: &str, kind: &str, notes: &str| (name.to_owned(), kind.to_owned(), notes.to_owned());
+    assert_eq!(
+        lines,
+        [
+            line("to", "list of string", "required"),
+            line("key", "string", "secret")
+        ]
+    );
+    assert_eq!(check(&first.file).unwrap(), Check::Same);
+
+    // Another asset, another component; the same code.
+    fs::write(folder.path().join("assets/page.html"), "goodbye").unwrap();
+    let third = run(&request).unwrap().remove(0);
+    assert!(!third.fresh && third.digest != first.digest);
+
+    // A description that the code does not give is found out.
+    let bytes = fs::read(&third.file).unwrap();
+    let other = seen_description(&bytes).replace("Says hello", "Says nothing");
+    let forged = pack::finish(&bytes, &other, &[]).unwrap();
+    fs::write(&third.file, forged).unwrap();
+    assert!(
+        matches!(check(&third.file).unwrap(), Check::Differs { section, .. } if section == other)
+    );
+    // And a changed output is made anew.
+    assert_eq!(run(&request).unwrap().remove(0), third);
+}
+
+fn seen_description(bytes: &[u8]) -> String {
+    pack::read_sections(bytes).unwrap().description.unwrap()
+}
+
+#[test]
+fn an_asset_that_leads_out_is_refused() {
+    let _turn = turn();
+    let folder = hello();
+    fs::create_dir(folder.path().join("assets")).unwrap();
+    symlink("/etc/passwd", folder.path().join("assets/page.html")).unwrap();
+    let error = run(&request(&folder)).unwrap_err();
+    assert!(matches!(
+        error,
+        BuildError::Assets {
+            source: AssetsError::Link(_),
+            ..
+        }
+    ));
+    assert!(!folder.path().join("hel-lo.wasm").exists());
+}
+
+#[test]
+fn what_does_not_compile_is_shown_in_the_compilers_words() {
+    let _turn = turn();
+    let folder = hello();
+    fs::write(
+        folder.path().join("src/lib.rs"),
+        SOURCE.replace("Ok(())", "Ok(1)"),
+    )
+    .unwrap();
+    let lines = Mutex::new(Vec::new());
+    let progress = |line: &str| lines.lock().unwrap().push(line.to_owned());
+    let error = build(&request(&folder), &Tools::from_environment(), &progress).unwrap_err();
+    assert!(error.to_string().contains("mismatched types"), "{error}");
+    assert!(
+        lines
+            .into_inner()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains("Compiling hel-lo"))
+    );
+}
+
+#[test]
+fn a_crate_that_is_no_component_says_what_is_missing() {
+    let _turn = turn();
+    let folder = hello();
+    let manifest = folder.path().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("crate-type = [\"cdylib\"]", "")).unwrap();
+    let error = run(&request(&folder)).unwrap_err();
+    assert!(
+        matches!(error, BuildError::Cargo(CargoError::NoComponent(_))),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("cdylib"));
+
+    fs::write(&manifest, text).unwrap();
+    fs::write(
+        folder.path().join("src/lib.rs"),
+        "#[unsafe(no_mangle)] pub extern \"C\" fn f() {}",
+    )
+    .unwrap();
+    let error = run(&request(&folder)).unwrap_err();
+    assert!(matches!(error, BuildError::Pack { .. }), "{error}");
+
+    let empty = tempfile::tempdir().unwrap();
+    let error = run(&request(&empty)).unwrap_err();
+    assert!(
+        matches!(error, BuildError::Cargo(CargoError::NoCrate(_))),
+        "{error}"
+    );
+}
+
+#[test]
+fn outputs_have_their_places() {
+    let artifact = |name: &str| Artifact {
+        package: name.to_owned(),
+        folder: format!("/w/{name}").into(),
+        module: "/t/x.wasm".into(),
+    };
+    let at = |folder: &str, output: Output, count| {
+        let request = Request {
+            folder: folder.into(),
+            output,
+            target_dir: None,
+        };
+        place(&request, &artifact("a"), count)
+    };
+    assert_eq!(
+        at("/w/a", Output::Beside, 1).unwrap(),
+        Path::new("/w/a/a.wasm")
+    );
+    assert_eq!(
+        at("/w", Output::Beside, 1).unwrap(),
+        Path::new("/w/target/components/a.wasm")
+    );
+    assert_eq!(
+        at("/w", Output::Folder("/o".into()), 2).unwrap(),
+        Path::new("/o/a.wasm")
+    );
+    assert_eq!(
+        at("/w/a", Output::File("/o.wasm".into()), 1).unwrap(),
+        Path::new("/o.wasm")
+    );
+    let error = at("/w", Output::File("/o.wasm".into()), 2).unwrap_err();
+    assert!(error.hint().unwrap().contains("--out-dir"));
+}
