@@ -36,7 +36,7 @@ pub fn builder(rest: &str) -> String {
         r#"(data (i32.const 0x100) "{\"summary\":\"s\",\"parameters\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"default\":3},\"t\":{\"type\":\"string\"}}}}")
         (func (export "darkroom:component/about@0.1.0#describe") (result i32)
           (i32.store (i32.const 0) (i32.const 0x100))
-          (i32.store (i32.const 4) (i32.const 112))
+          (i32.store (i32.const 4) (i32.const 118))
           (i32.const 0))"#,
         rest,
     )
