@@ -24,6 +24,16 @@ pub enum Waited {
     TimedOut,
 }
 
+impl Waited {
+    /// The answer, none after the deadline.
+    pub fn ready(self) -> Option<Value> {
+        match self {
+            Self::Ready(answer) => Some(answer),
+            Self::TimedOut => None,
+        }
+    }
+}
+
 /// The least time between two polls, against a world that says 'at once'.
 const BREATH: Duration = Duration::from_millis(1);
 

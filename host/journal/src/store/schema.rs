@@ -88,6 +88,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     connection
         .pragma_update(None, "synchronous", "FULL")
         .map_err(failed)?;
+    connection
+        .pragma_update(None, "foreign_keys", "ON")
+        .map_err(failed)?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
