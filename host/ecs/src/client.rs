@@ -9,11 +9,10 @@ mod call_error;
 pub mod retry;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::Retryable as _;
+use backon::BackoffBuilder as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Deserialize as _;
@@ -180,22 +179,23 @@ impl Client {
             version,
             params,
         };
-        let attempts = AtomicU32::new(0);
-        let attempt = || {
-            attempts.fetch_add(1, Ordering::Relaxed);
-            self.inner.attempt(&what)
-        };
-        let sleep = Arc::clone(&self.inner.sleep);
-        let outcome = attempt
-            .retry(self.inner.retry.backoff())
-            .sleep(move |duration| sleep(duration))
-            .when(|failure: &Failure| failure.repeat)
-            .adjust(|failure, delay| delay.map(|delay| failure.wait.unwrap_or(delay).max(delay)))
-            .notify(|failure, delay| {
-                tracing::debug!(action, %region, ?delay, cause = ?failure.cause, "calling again");
-            })
-            .await;
-        outcome.map_err(|failure| failure.into_error(&what, attempts.into_inner()))
+        // The library's `Retryable` makes a future that isn't `Send` for every lifetime;
+        // its delays in a loop of our own are the same.
+        let mut delays = self.inner.retry.backoff().build();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let failure = match self.inner.attempt(&what).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(delay) = delays.next().filter(|_| failure.repeat) else {
+                return Err(failure.into_error(&what, attempts));
+            };
+            let delay = failure.wait.unwrap_or(delay).max(delay);
+            tracing::debug!(action, %region, ?delay, cause = ?failure.cause, "calling again");
+            (self.inner.sleep)(delay).await;
+        }
     }
 }
 

@@ -1,0 +1,145 @@
+//! The whole output of an attempt, kept with the run.
+//!
+//! What fits into the 24 KB that Cloud Assistant keeps is in the invocation. Where that
+//! was cut, the log is compressed in the instance and read in slices by bare commands,
+//! over the wire, and its size and digest are compared with the instance's own.
+
+use std::io;
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+
+use super::request::{Target, command};
+use super::wrap::quote;
+use super::{Invocation, script};
+use crate::folder::{Measured, RunFolder};
+use crate::operation::Operation;
+use crate::trouble::Trouble;
+use crate::{Scope, Stop};
+
+/// Slices that one operation reads.
+const SLICES: u64 = 64;
+
+/// How long measuring and compressing a file in the instance may take.
+const SEAL_SECONDS: u32 = 600;
+
+/// Keeps the whole output of `invocation` at `to` and measures it. `log` is where the
+/// wrapper keeps it in the instance.
+pub(super) async fn keep(
+    scope: &Scope,
+    folder: &RunFolder,
+    target: &Target,
+    invocation: &Invocation,
+    log: &str,
+    to: &str,
+) -> Result<Measured, Stop> {
+    if invocation.dropped == 0 {
+        folder
+            .write(to, &invocation.bytes())
+            .map_err(|error| Stop::Failed(Trouble::file("write", to, &error)))?;
+        return measure(folder, to);
+    }
+    bring(scope, folder, target, log, to).await
+}
+
+fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
+    folder
+        .measure(path)
+        .map_err(|error| Stop::Failed(Trouble::file("read", path, &error)))
+}
+
+/// Brings a file of the instance to `to`, whatever its size.
+pub(super) async fn bring(
+    scope: &Scope,
+    folder: &RunFolder,
+    target: &Target,
+    path: &str,
+    to: &str,
+) -> Result<Measured, Stop> {
+    let scope = scope.scope("fetch");
+    let packed = format!("{path}.fetch.gz");
+    let content = format!(
+        "gzip -1 -c {path} > {packed} && printf '%s %s %s\\n' \"$(wc -c < {path})\" \"$(sha256sum < {path} | cut -d' ' -f1)\" \"$(wc -c < {packed})\"\n",
+        path = quote(path),
+        packed = quote(&packed),
+    );
+    let request = command(target, "measure output", &content, SEAL_SECONDS);
+    let ended = script::send(&scope, target, &request, "", SEAL_SECONDS).await?;
+    let sealed = parse(&ended.text())
+        .filter(|_| ended.succeeded())
+        .ok_or_else(|| {
+            Stop::Failed(Trouble::State {
+                subject: format!("instance {}", target.instance),
+                problem: format!("{path} can't be measured: {}", ended.words()),
+                hint: None,
+            })
+        })?;
+    let temporary = format!("{to}.gz");
+    let count = sealed.packed.div_ceil(crate::cloud::files::FETCHED);
+    let mut from = 0;
+    while from < count {
+        let slices = SLICES.min(count - from);
+        scope
+            .run(Operation::Fetch {
+                region: target.region.clone(),
+                instance: target.instance.clone(),
+                path: packed.clone(),
+                from,
+                count: slices,
+                to: temporary.clone(),
+            })
+            .await?;
+        from += slices;
+    }
+    let measured = unpack(folder, &temporary, to)
+        .and_then(|()| folder.measure(to))
+        .map_err(|error| Stop::Failed(Trouble::file("unpack", to, &error)))?;
+    if measured != sealed.content {
+        return Err(Stop::Failed(Trouble::State {
+            subject: format!("instance {}", target.instance),
+            problem: format!("{path} did not arrive as it was"),
+            hint: None,
+        }));
+    }
+    // A file that stays costs space only.
+    drop(std::fs::remove_file(folder.file(&temporary)));
+    Ok(measured)
+}
+
+struct Sealed {
+    content: Measured,
+    packed: u64,
+}
+
+fn parse(text: &str) -> Option<Sealed> {
+    let mut words = text.split_whitespace();
+    let size = words.next()?.parse().ok()?;
+    let sha256 = words.next()?.to_owned();
+    let packed = words.next()?.parse().ok()?;
+    Some(Sealed {
+        content: Measured { size, sha256 },
+        packed,
+    })
+}
+
+/// Decompresses in one move. A replay finds the packed file gone and the result there.
+fn unpack(folder: &RunFolder, packed: &str, to: &str) -> io::Result<()> {
+    let source = match std::fs::File::open(folder.file(packed)) {
+        Ok(source) => source,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.file(to).exists() => {
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let draft = folder.file(&format!("{to}.draft"));
+    let mut out = std::fs::File::create(&draft)?;
+    io::copy(&mut GzDecoder::new(io::BufReader::new(source)), &mut out)?;
+    out.sync_all()?;
+    std::fs::rename(draft, folder.file(to))
+}
+
+/// How long a whole wait for a command of `seconds` may take: its own limit, and what
+/// the agent needs to notice.
+pub(super) fn patience(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds) + 300)
+}

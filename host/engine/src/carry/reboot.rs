@@ -1,0 +1,85 @@
+//! A reboot step: over when the boot id has changed and the agent answers.
+
+use std::time::Duration;
+
+use super::record::AttemptRecord;
+use super::request::{Target, command};
+use super::script;
+use crate::operation::Operation;
+use crate::trouble::Trouble;
+use crate::{Scope, Stop};
+
+/// The bare command that tells one boot from another.
+pub const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id\n";
+
+/// Seconds until one look at the boot id is given up.
+pub const PROBE_SECONDS: u32 = 10;
+
+/// The longest pause between two looks.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Reboots and waits; the record says the boot id before and after.
+pub(super) async fn reboot(
+    scope: &Scope,
+    target: &Target,
+    timeout_seconds: u32,
+) -> Result<AttemptRecord, Stop> {
+    let before = probe(&scope.scope("before"), target)
+        .await?
+        .ok_or_else(|| {
+            Stop::Failed(Trouble::State {
+                subject: format!("instance {}", target.instance),
+                problem: "its boot id can't be read".into(),
+                hint: None,
+            })
+        })?;
+    scope
+        .run(Operation::Reboot {
+            region: target.region.clone(),
+            instance: target.instance.clone(),
+            before: before.clone(),
+        })
+        .await?;
+    darkroom_failpoint::reach("engine.reboot").await;
+    let mut pause = Duration::from_millis(100);
+    let mut waited = Duration::ZERO;
+    let after = loop {
+        match probe(&scope.scope("look"), target).await? {
+            Some(now) if now != before => break Some(now),
+            _ if waited >= Duration::from_secs(timeout_seconds.into()) => break None,
+            _ => {}
+        }
+        scope.sleep(pause).await?;
+        waited += pause;
+        pause = (pause * 3 / 2).min(LONGEST);
+    };
+    Ok(AttemptRecord {
+        attempt: "1".into(),
+        ended: match &after {
+            Some(after) => format!("boot id {before}, then {after}"),
+            None => format!("no new boot id within {timeout_seconds} s"),
+        },
+        interrupted: false,
+        exit_code: after.as_ref().map(|_| 0),
+        size: 0,
+        sha256: String::new(),
+        log: String::new(),
+        started: String::new(),
+        finished: String::new(),
+        unmet: match after {
+            Some(_) => Vec::new(),
+            None => vec![format!("no new boot id within {timeout_seconds} s")],
+        },
+    })
+}
+
+/// The present boot id; none while the agent doesn't answer, or the cloud refuses to
+/// ask it.
+async fn probe(scope: &Scope, target: &Target) -> Result<Option<String>, Stop> {
+    let request = command(target, "boot id", BOOT_ID, PROBE_SECONDS);
+    match script::send(scope, target, &request, "", PROBE_SECONDS).await {
+        Ok(ended) if ended.succeeded() => Ok(Some(ended.text().trim().to_owned())),
+        Ok(_) | Err(Stop::Failed(Trouble::Refused { .. })) => Ok(None),
+        Err(stop) => Err(stop),
+    }
+}

@@ -1,0 +1,219 @@
+//! One attempt of a wrapped script, through lost agents and power cuts.
+//!
+//! A power cut leaves a script in one of three states, and the wrapper, sent again,
+//! tells which (see [`super::wrap`]): not started, ended, or interrupted. Interrupted
+//! ones get a new attempt in a new receipt folder, at most [`INTERRUPTIONS`] times.
+
+use std::time::Duration;
+
+use darkroom_ecs::action::{Action, InstanceStatus, RunCommand, StartInstance};
+use darkroom_journal::Waited;
+
+use super::file;
+use super::invocation::Invocation;
+use super::log::{keep, patience};
+use super::record::AttemptRecord;
+use super::request::{COMMAND_LIMIT, Target, command, command_folder, run_sent};
+use super::wrap::{INTERRUPTED_CODE, Place};
+use crate::folder::RunFolder;
+use crate::operation::{Condition, Operation};
+use crate::trouble::Trouble;
+use crate::{Scope, Stop};
+
+/// How often a script may be interrupted before its step has failed.
+pub const INTERRUPTIONS: u32 = 3;
+
+/// How often a command is sent again for one attempt, when the agent didn't take it.
+const SENDINGS: u32 = 5;
+
+/// How long an instance may take to run, and its agent to answer.
+pub const START: Duration = Duration::from_secs(600);
+
+/// What one attempt is made of.
+pub(super) struct Job<'a> {
+    pub target: &'a Target,
+    pub folder: &'a RunFolder,
+    /// The step's path.
+    pub path: &'a str,
+    /// The step's name.
+    pub name: &'a str,
+    pub timeout_seconds: u32,
+    /// The wrapped text at a place.
+    pub wrapped: &'a (dyn Fn(&Place) -> String + Sync),
+}
+
+/// Makes attempt `number`; more than one record when it was interrupted.
+pub(super) async fn attempt(
+    scope: &Scope,
+    job: &Job<'_>,
+    number: u32,
+) -> Result<Vec<AttemptRecord>, Stop> {
+    let mut records = Vec::new();
+    for interruption in 0..INTERRUPTIONS {
+        let label = match interruption {
+            0 => number.to_string(),
+            n => format!("{number}.{}", n + 1),
+        };
+        let place = super::place(job.target.run.as_str(), job.path, &label);
+        let scope = scope.scope(&format!("attempt {label}"));
+        let invocation = until_taken(&scope, job, &place).await?;
+        let interrupted = is_interrupted(&invocation, &place);
+        records.push(record(&scope, job, &place, &invocation, interrupted).await?);
+        if !interrupted {
+            return Ok(records);
+        }
+    }
+    if let Some(last) = records.last_mut() {
+        last.unmet.push(
+            "the instance went away each time it ran; a script that restarts the machine must use a reboot step instead".into(),
+        );
+    }
+    Ok(records)
+}
+
+/// Sends the wrapped script until the agent has taken it and it has ended.
+async fn until_taken(scope: &Scope, job: &Job<'_>, place: &Place) -> Result<Invocation, Stop> {
+    let text = (job.wrapped)(place);
+    let mut sending = 0;
+    loop {
+        sending += 1;
+        let scope = scope.scope("send");
+        let content = if text.len() > COMMAND_LIMIT {
+            file::push(
+                &scope,
+                job.folder,
+                job.target,
+                text.as_bytes(),
+                &command_folder(place),
+            )
+            .await?;
+            run_sent(place)
+        } else {
+            text.clone()
+        };
+        let request = command(job.target, job.name, &content, job.timeout_seconds);
+        match send(&scope, job.target, &request, job.path, job.timeout_seconds).await {
+            Ok(invocation) if !invocation.is_lost() => return Ok(invocation),
+            Ok(invocation) if sending == SENDINGS => return Ok(invocation),
+            Ok(_) => {}
+            Err(Stop::Failed(trouble)) if sending < SENDINGS && is_away(&trouble) => {}
+            Err(stop) => return Err(stop),
+        }
+        revive(&scope, job.target).await?;
+    }
+}
+
+/// Sends a command and waits for its end.
+pub(crate) async fn send(
+    scope: &Scope,
+    target: &Target,
+    request: &RunCommand,
+    step: &str,
+    timeout_seconds: u32,
+) -> Result<Invocation, Stop> {
+    let operation = Operation::ecs(&target.region, request).map_err(Stop::Failed)?;
+    let answer = crate::answer::<RunCommand>(scope.run(operation).await?)?;
+    darkroom_failpoint::reach("engine.command").await;
+    let condition = Condition::Invocation {
+        region: target.region.clone(),
+        instance: target.instance.clone(),
+        invoke: answer.invoke_id,
+        step: step.into(),
+    };
+    match scope.wait(condition, patience(timeout_seconds)).await? {
+        Waited::Ready(value) => serde_json::from_value(value)
+            .map_err(|error| Stop::Failed(Trouble::internal("Invocation", &error))),
+        Waited::TimedOut => Err(Stop::Failed(Trouble::TooLong {
+            subject: format!("the command \"{}\"", request.name.as_deref().unwrap_or("")),
+            seconds: patience(timeout_seconds).as_secs(),
+        })),
+    }
+}
+
+/// Whether the cloud refused a command because the instance isn't there for it now.
+pub(crate) fn is_away(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Refused { action, code, .. }
+        if action == RunCommand::NAME
+            && (code.starts_with("IncorrectInstanceStatus") || code == "InvalidInstance.NotMatch"))
+}
+
+fn is_interrupted(invocation: &Invocation, place: &Place) -> bool {
+    invocation.exit_code == Some(INTERRUPTED_CODE)
+        && invocation.text().trim_end() == place.interrupted_mark()
+}
+
+/// Brings an instance back whose agent was lost: started where it stopped, then awaited.
+pub(crate) async fn revive(scope: &Scope, target: &Target) -> Result<(), Stop> {
+    let scope = scope.scope("revive");
+    for _ in 0..2 {
+        if agent(&scope, target).await? {
+            return Ok(());
+        }
+        let start = StartInstance {
+            instance_id: target.instance.clone(),
+            ..StartInstance::default()
+        };
+        let operation = Operation::ecs(&target.region, &start).map_err(Stop::Failed)?;
+        scope.run(operation).await?;
+        let running = Condition::Instance {
+            region: target.region.clone(),
+            instance: target.instance.clone(),
+            status: InstanceStatus::Running,
+        };
+        if scope.wait(running, START).await? == Waited::TimedOut {
+            break;
+        }
+    }
+    Err(Stop::Failed(Trouble::State {
+        subject: format!("instance {}", target.instance),
+        problem: "its agent was lost and did not come back".into(),
+        hint: None,
+    }))
+}
+
+/// Waits for the agent; false when the instance has stopped.
+pub(crate) async fn agent(scope: &Scope, target: &Target) -> Result<bool, Stop> {
+    let condition = Condition::Agent {
+        region: target.region.clone(),
+        instance: target.instance.clone(),
+    };
+    match scope.wait(condition, START).await? {
+        Waited::Ready(value) => Ok(value.as_bool().unwrap_or(false)),
+        Waited::TimedOut => Err(Stop::Failed(Trouble::State {
+            subject: format!("instance {}", target.instance),
+            problem: format!(
+                "no Cloud Assistant agent has answered within {} s",
+                START.as_secs()
+            ),
+            hint: Some("the source image must have the agent, as public images have".into()),
+        })),
+    }
+}
+
+async fn record(
+    scope: &Scope,
+    job: &Job<'_>,
+    place: &Place,
+    invocation: &Invocation,
+    interrupted: bool,
+) -> Result<AttemptRecord, Stop> {
+    let to = format!("logs/{}/{}.log", job.path, place.attempt);
+    let log = format!("{}/log", place.folder());
+    let measured = keep(scope, job.folder, job.target, invocation, &log, &to).await?;
+    Ok(AttemptRecord {
+        attempt: place.attempt.clone(),
+        ended: if interrupted {
+            "interrupted".into()
+        } else {
+            invocation.words()
+        },
+        interrupted,
+        exit_code: invocation.exit_code.filter(|_| !interrupted),
+        size: measured.size,
+        sha256: measured.sha256,
+        log: to,
+        started: invocation.started.clone(),
+        finished: invocation.finished.clone(),
+        unmet: Vec::new(),
+    })
+}

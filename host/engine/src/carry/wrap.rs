@@ -1,0 +1,360 @@
+//! The wrapper around a script: what is really sent with RunCommand.
+//!
+//! Cloud Assistant merges the two output streams, keeps the last 24 KB and forgets
+//! a command whose instance lost power. So each script runs inside a wrapper that
+//! leaves a *receipt* in the instance, in a folder of its own:
+//!
+//! ```text
+//! /var/lib/darkroom/<run>/<step path>/<attempt>/
+//!     script    the author's script, as written
+//!     started   the boot id under which it was started
+//!     pid       the process that runs it
+//!     log       everything it printed
+//!     exit      its exit code; there exactly when it has ended
+//! ```
+//!
+//! Sent again, the wrapper looks before it acts: with `exit` there it prints the log,
+//! ends with that code and runs nothing; with `started` only and the process alive it
+//! waits for it; else it says 'interrupted' and the caller makes a new attempt in a new
+//! folder. Each file is synced before what depends on it, so a power cut at any line
+//! leaves one of these three states.
+//!
+//! Everything here is a pure function of its arguments: `plan` shows the very text that
+//! `build` sends. The module knows nothing of ECS; see [`super::request`] for that.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+/// Where receipts are kept in the instance. Removed before the image is made.
+pub const RECEIPTS: &str = "/var/lib/darkroom";
+
+/// The exit code of a wrapper that found a script started and not ended.
+/// It counts only together with the [`Place::interrupted_mark`].
+pub const INTERRUPTED_CODE: i32 = 213;
+
+/// One attempt of one step, which is one receipt folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The folder that holds all receipts; [`RECEIPTS`] in an instance.
+    pub root: String,
+    /// The run's id, or the word that stands for it in a plan.
+    pub run: String,
+    /// The step's path, such as `build/1-packages/0`.
+    pub step: String,
+    /// The attempt, from 1; an attempt after an interruption is `1.2`.
+    pub attempt: String,
+}
+
+impl Place {
+    /// The receipt folder, an absolute path.
+    pub fn folder(&self) -> String {
+        format!("{}/{}/{}/{}", self.root, self.run, self.step, self.attempt)
+    }
+
+    /// The line that a wrapper prints when it finds its script interrupted.
+    pub fn interrupted_mark(&self) -> String {
+        format!(
+            "darkroom: interrupted {}/{}/{}",
+            self.run, self.step, self.attempt
+        )
+    }
+}
+
+/// A script and how it is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script<'a> {
+    /// The text; a first line `#!…` names the program that runs it, else `/bin/sh`.
+    pub text: &'a str,
+    /// The user; none is `root`.
+    pub user: Option<&'a str>,
+    /// The working directory; none is the user's home.
+    pub directory: Option<&'a str>,
+    /// Variables in order; a later one of the same name wins.
+    pub environment: &'a [(String, String)],
+}
+
+/// One word of the POSIX shell that stands for exactly this text.
+///
+/// Single quotes take everything but themselves and NUL, which no argument can hold
+/// and the contract refuses.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('\'');
+    for c in text.chars() {
+        if c == '\'' {
+            quoted.push_str("'\\''");
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// The wrapper of `script` at `place`, a POSIX shell script.
+pub fn wrap(place: &Place, script: &Script<'_>) -> String {
+    let mut text = String::with_capacity(script.text.len() + 2048);
+    text.push_str("#!/bin/sh\n");
+    let _ = writeln!(text, "# darkroom {} {}", place.step, place.attempt);
+    let _ = writeln!(text, "d={}", quote(&place.folder()));
+    let _ = writeln!(text, "mark={}", quote(&place.interrupted_mark()));
+    text.push_str(&LOOK_FIRST.replace("@CODE@", &INTERRUPTED_CODE.to_string()));
+    push_script(&mut text, script.text);
+    text.push_str("begin() {\n");
+    push_beginning(&mut text, script);
+    text.push_str("}\n");
+    text.push_str(RUN);
+    text
+}
+
+/// What came of an earlier attempt, before anything is done.
+const LOOK_FIRST: &str = r#"boot=$(cat /proc/sys/kernel/random/boot_id)
+ended() { cat "$d/log"; exit "$(cat "$d/exit")"; }
+interrupted() { printf '%s\n' "$mark"; exit @CODE@; }
+if [ -f "$d/exit" ]; then ended; fi
+if [ -f "$d/started" ]; then
+  if [ "$(cat "$d/started")" = "$boot" ] && [ -f "$d/pid" ]; then
+    while kill -0 "$(cat "$d/pid")" 2>/dev/null; do sleep 0.2; done
+    tries=0
+    while [ ! -f "$d/exit" ] && [ "$tries" -lt 10 ]; do sleep 0.2; tries=$((tries + 1)); done
+    if [ -f "$d/exit" ]; then ended; fi
+  fi
+  interrupted
+fi
+old=$(umask); umask 077; mkdir -p "$d" && chmod 711 "$d" || exit 1
+"#;
+
+/// Runs `begin`, streams its log and leaves the receipt. `tail --pid` ends by itself
+/// when the script has ended, even if a daemon of it still holds the log open; where
+/// tail can't do that (busybox), the log is printed at the end.
+const RUN: &str = r#"printf '%s\n' "$boot" > "$d/started" && : > "$d/log" && sync "$d/started" "$d" || exit 1
+umask "$old"
+begin > "$d/log" 2>&1 < /dev/null &
+pid=$!
+printf '%s\n' "$pid" > "$d/pid"
+if tail --help 2>/dev/null | grep -q -e '--pid'; then
+  tail -f -s 0.05 -c +1 --pid="$pid" "$d/log" 2>/dev/null &
+  follow=$!
+else
+  follow=
+fi
+wait "$pid"; code=$?
+if [ -n "$follow" ]; then wait "$follow"; else cat "$d/log"; fi
+printf '%s\n' "$code" > "$d/exit.new" && sync "$d/log" "$d/exit.new" && mv "$d/exit.new" "$d/exit" && sync "$d"
+exit "$code"
+"#;
+
+/// Writes the script to its file through a here-document, whose end mark is derived
+/// from the text and lengthened until the text doesn't hold it.
+fn push_script(text: &mut String, script: &str) {
+    let digest = hex(&Sha256::digest(script.as_bytes()));
+    let mut length = 12;
+    let mut mark = format!("END_{}", &digest[..length]);
+    while script.contains(&mark) && length < digest.len() {
+        length += 4;
+        mark = format!("END_{}", &digest[..length]);
+    }
+    let _ = writeln!(text, "cat > \"$d/script\" <<'{mark}' || exit 1");
+    text.push_str(script);
+    if !script.ends_with('\n') {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{mark}\nchmod 700 \"$d/script\"");
+}
+
+/// The body of `begin`: environment, directory, user, then the script in the place of
+/// the shell.
+fn push_beginning(text: &mut String, script: &Script<'_>) {
+    let user = script.user.filter(|user| *user != "root");
+    if let Some(user) = user {
+        let quoted = quote(user);
+        let _ = writeln!(
+            text,
+            "  user={quoted}\n  chown \"$user\" \"$d/script\" || exit 1\n  HOME=$(getent passwd \"$user\" | cut -d: -f6); USER=$user; LOGNAME=$user; export HOME USER LOGNAME"
+        );
+    } else {
+        text.push_str("  HOME=/root; USER=root; LOGNAME=root; export HOME USER LOGNAME\n");
+    }
+    for (name, value) in script.environment {
+        let _ = writeln!(text, "  export {name}={}", quote(value));
+    }
+    match script.directory {
+        Some(directory) => {
+            let _ = writeln!(text, "  cd {} || exit 1", quote(directory));
+        }
+        None => text.push_str("  cd \"$HOME\" 2>/dev/null || cd /\n"),
+    }
+    let run = if script.text.starts_with("#!") {
+        "\"$d/script\""
+    } else {
+        "/bin/sh \"$d/script\""
+    };
+    if user.is_some() {
+        let _ = writeln!(text, "  exec runuser -u \"$user\" -- {run}");
+    } else {
+        let _ = writeln!(text, "  exec {run}");
+    }
+}
+
+/// Lower-case hexadecimal text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::{Command, Output, Stdio};
+
+    use super::*;
+
+    fn place(root: &Path) -> Place {
+        Place {
+            root: root.to_str().unwrap().into(),
+            run: "run".into(),
+            step: "build/1-shell/0".into(),
+            attempt: "1".into(),
+        }
+    }
+
+    /// Runs a wrapper as the agent does: by `sh` from a file.
+    fn run(root: &Path, text: &str) -> Output {
+        let file = root.join("command");
+        std::fs::write(&file, text).unwrap();
+        Command::new("sh")
+            .arg(file)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn wrapped(root: &Path, text: &str) -> Output {
+        let script = Script {
+            text,
+            directory: Some("/"),
+            ..Script::default()
+        };
+        run(root, &wrap(&place(root), &script))
+    }
+
+    #[test]
+    fn output_and_exit_code_are_the_scripts_own() {
+        let root = tempfile::tempdir().unwrap();
+        let out = wrapped(root.path(), "echo one; echo two >&2; printf three; exit 7");
+        assert_eq!(out.status.code(), Some(7));
+        assert_eq!(out.stdout, b"one\ntwo\nthree");
+        assert_eq!(out.stderr, b"");
+        let folder = root.path().join("run/build/1-shell/0/1");
+        assert_eq!(std::fs::read_to_string(folder.join("exit")).unwrap(), "7\n");
+        assert_eq!(
+            std::fs::read(folder.join("log")).unwrap(),
+            b"one\ntwo\nthree"
+        );
+    }
+
+    #[test]
+    fn sent_again_it_prints_the_receipt_and_runs_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let marker = root.path().join("marker");
+        let text = format!("echo ran; echo x >> {}; exit 3", marker.display());
+        for _ in 0..3 {
+            let out = wrapped(root.path(), &text);
+            assert_eq!(
+                (out.status.code(), &out.stdout[..]),
+                (Some(3), &b"ran\n"[..])
+            );
+        }
+        assert_eq!(std::fs::read_to_string(marker).unwrap(), "x\n");
+    }
+
+    #[test]
+    fn a_started_script_of_another_boot_is_interrupted() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("run/build/1-shell/0/1");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("started"), "another boot\n").unwrap();
+        let out = wrapped(root.path(), "echo never");
+        assert_eq!(out.status.code(), Some(INTERRUPTED_CODE));
+        let mark = place(root.path()).interrupted_mark();
+        assert_eq!(String::from_utf8(out.stdout).unwrap(), format!("{mark}\n"));
+    }
+
+    #[test]
+    fn sent_again_while_it_runs_it_waits() {
+        let root = tempfile::tempdir().unwrap();
+        let marker = root.path().join("marker");
+        let script = format!("echo x >> {}; sleep 0.5; echo done", marker.display());
+        let text = wrap(
+            &place(root.path()),
+            &Script {
+                text: &script,
+                ..Script::default()
+            },
+        );
+        let file = root.path().join("command");
+        std::fs::write(&file, text).unwrap();
+        let start = || {
+            Command::new("sh")
+                .arg(&file)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let first = start();
+        while !marker.exists() {
+            std::thread::yield_now();
+        }
+        let second = start();
+        for child in [first, second] {
+            let out = child.wait_with_output().unwrap();
+            assert_eq!(
+                (out.status.code(), &out.stdout[..]),
+                (Some(0), &b"done\n"[..])
+            );
+        }
+        assert_eq!(std::fs::read_to_string(marker).unwrap(), "x\n");
+    }
+
+    #[test]
+    fn a_daemon_that_holds_the_log_does_not_hold_the_step() {
+        let root = tempfile::tempdir().unwrap();
+        let before = std::time::Instant::now();
+        let out = wrapped(root.path(), "sleep 20 & echo started");
+        assert_eq!(out.stdout, b"started\n");
+        assert!(before.elapsed().as_secs() < 10);
+    }
+
+    #[test]
+    fn hostile_values_arrive_unchanged() {
+        let root = tempfile::tempdir().unwrap();
+        let value = "it's \"q\" $(id) `id` \\ \n * ? é 镜像 ; & | > < # ~ !\t";
+        let environment = [("VALUE".to_owned(), value.to_owned())];
+        let script = Script {
+            text: "printf '%s' \"$VALUE\"",
+            environment: &environment,
+            ..Script::default()
+        };
+        let out = run(root.path(), &wrap(&place(root.path()), &script));
+        assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
+    }
+
+    #[test]
+    fn a_first_line_names_the_program_and_the_text_cannot_end_the_document() {
+        let root = tempfile::tempdir().unwrap();
+        let out = wrapped(root.path(), "#!/usr/bin/env -S cat\nEND_\n'\"$(id)\n");
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(text.ends_with("END_\n'\"$(id)\n"), "{text}");
+    }
+
+    #[test]
+    fn ten_megabytes_pass_whole_and_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        let out = wrapped(root.path(), "seq 1 1400000");
+        assert_eq!(out.stdout.len(), 10_088_896);
+        assert!(out.stdout.ends_with(b"1399999\n1400000\n"));
+    }
+}

@@ -1,0 +1,365 @@
+//! From a template's text to something that can be planned and built: every mistake at
+//! once, each with its place, before anything is spent.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use darkroom_contract::{Language, PathPart, Role, Step, StepKind};
+use darkroom_runtime::{Component, Runtime};
+use darkroom_template::{
+    BuildItem, Mistake, Mistakes, Repair, ResolveWith, Resolved, Span, Template, Uses, UsesRef,
+    parse,
+};
+use serde_json::{Map, Value, json};
+
+use crate::components::{Shelf, short, written};
+use crate::role::Part;
+
+/// A template, ready to be planned and built.
+pub struct Checked {
+    pub(crate) resolved: Resolved,
+    pub(crate) build: Vec<BuildPart>,
+    pub(crate) test: Vec<Part>,
+    pub(crate) repair: Option<Part>,
+    pub(crate) generalize: Part,
+    /// The bytes of each component by its reference, to be kept with the run.
+    pub(crate) bytes: BTreeMap<String, Vec<u8>>,
+    /// The template's text.
+    pub(crate) text: String,
+    /// What may be wrong; nothing that keeps the template from being built.
+    pub warnings: Vec<Mistake>,
+}
+
+/// One item of `build`.
+pub(crate) enum BuildPart {
+    Component(Part),
+    /// A step of the template's own, with what it is called in paths and by people.
+    Own {
+        name: &'static str,
+        step: Step,
+    },
+}
+
+impl Checked {
+    /// The template's name.
+    pub fn name(&self) -> &str {
+        &self.resolved.name.value
+    }
+
+    /// The resolved template.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
+    }
+
+    /// Each component by its reference, with its digest.
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        let parts = self.build.iter().filter_map(|part| match part {
+            BuildPart::Component(part) => Some(part),
+            BuildPart::Own { .. } => None,
+        });
+        parts
+            .chain(&self.test)
+            .chain(&self.repair)
+            .chain([&self.generalize])
+            .map(|part| (part.label.clone(), part.component.digest().to_owned()))
+            .collect()
+    }
+}
+
+/// What a template is checked with.
+pub struct CheckWith<'a> {
+    /// The file, as people call it.
+    pub file_name: &'a str,
+    /// Cloud, parameters, region.
+    pub resolve: ResolveWith<'a>,
+    /// Where components are.
+    pub shelf: Shelf<'a>,
+}
+
+/// Checks a template. Components are loaded, which compiles those that are new; none is
+/// called.
+///
+/// # Errors
+/// Every mistake, with its place.
+pub fn check(runtime: &Runtime, text: &str, with: &CheckWith<'_>) -> Result<Checked, Mistakes> {
+    let template = parse(text, with.file_name)?;
+    let resolved = template.resolve(with.resolve)?;
+    Checker {
+        runtime,
+        shelf: &with.shelf,
+        template: &template,
+        resolved: &resolved,
+        loaded: BTreeMap::new(),
+        bytes: BTreeMap::new(),
+        mistakes: Vec::new(),
+        warnings: Vec::new(),
+    }
+    .check(text)
+}
+
+/// The folder that a template's relative paths are relative to.
+pub fn folder_of(template: &Path) -> &Path {
+    match template.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+struct Checker<'a> {
+    runtime: &'a Runtime,
+    shelf: &'a Shelf<'a>,
+    template: &'a Template,
+    resolved: &'a Resolved,
+    loaded: BTreeMap<String, Option<Component>>,
+    bytes: BTreeMap<String, Vec<u8>>,
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
+
+impl Checker<'_> {
+    fn check(mut self, text: &str) -> Result<Checked, Mistakes> {
+        let resolved = self.resolved;
+        let mut build = Vec::new();
+        let mut test = Vec::new();
+        for item in &resolved.build {
+            match item {
+                BuildItem::Uses(uses) => {
+                    let part = self.part(uses, Role::Builder);
+                    if let Some(part) = &part
+                        && part.component.roles().contains(&Role::Tester)
+                    {
+                        test.push(part.clone());
+                    }
+                    build.extend(part.map(BuildPart::Component));
+                }
+                BuildItem::Run(run) => build.push(BuildPart::Own {
+                    name: "run",
+                    step: own_step(run.title(), &run.script, run.env.clone()),
+                }),
+                BuildItem::Reboot { .. } => build.push(BuildPart::Own {
+                    name: "reboot",
+                    step: Step::new(0, "reboot", StepKind::Reboot),
+                }),
+            }
+        }
+        for uses in &resolved.test {
+            let part = self.part(uses, Role::Tester);
+            test.extend(part);
+        }
+        let repair = self.repair();
+        let generalize = self.system("generalize", Role::Builder, &Map::new(), resolved.name.span);
+        match generalize {
+            Some(generalize) if self.mistakes.is_empty() => Ok(Checked {
+                resolved: resolved.clone(),
+                build,
+                test,
+                repair,
+                generalize,
+                bytes: self.bytes,
+                text: text.to_owned(),
+                warnings: self.warnings,
+            }),
+            _ => {
+                let mistakes = std::mem::take(&mut self.mistakes);
+                Err(Mistakes::none_or(mistakes, ()).err().unwrap_or_else(|| {
+                    self.template
+                        .mistake_at(resolved.name.span, "the template can't be built", None)
+                        .into()
+                }))
+            }
+        }
+    }
+
+    fn note(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+        self.mistakes
+            .push(self.resolved.mistake_at(span, message, help));
+    }
+
+    /// Loads what `uses` names and checks its role and arguments.
+    fn part(&mut self, uses: &Uses, role: Role) -> Option<Part> {
+        let component = self.load(&uses.reference, uses.span)?;
+        if !component.roles().contains(&role) {
+            let roles: Vec<_> = component.roles().iter().map(|role| role.name()).collect();
+            self.note(
+                uses.span,
+                format!("{} is no {}", written(&uses.reference), role.name()),
+                Some(format!("it is a {}", roles.join(" and a "))),
+            );
+            return None;
+        }
+        self.warn(uses, &component);
+        let inputs = match component.description().inputs(&uses.with) {
+            Ok(inputs) => inputs,
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    let path: Vec<String> = mistake.path.iter().map(part_text).collect();
+                    let span = uses.argument_span(&path);
+                    self.note(span, mistake.message, argument_help(&component, &path));
+                }
+                return None;
+            }
+        };
+        Some(Part {
+            label: written(&uses.reference),
+            component,
+            inputs,
+        })
+    }
+
+    fn warn(&mut self, uses: &Uses, component: &Component) {
+        let internet = self.resolved.instance.internet.as_ref();
+        if component.description().internet && internet.is_none_or(|internet| internet.value == 0) {
+            self.warnings.push(
+                self.resolved.mistake_at(
+                    uses.span,
+                    format!(
+                        "{} needs the internet, and the instance has no way out",
+                        written(&uses.reference)
+                    ),
+                    Some(
+                        "add `instance: { internet: 10 }`, or see that it needs nothing from there"
+                            .into(),
+                    ),
+                ),
+            );
+        }
+    }
+
+    fn load(&mut self, reference: &UsesRef, span: Span) -> Option<Component> {
+        let name = written(reference);
+        if let Some(known) = self.loaded.get(&name) {
+            return known.clone();
+        }
+        let loaded = match self.shelf.read(reference) {
+            Ok(bytes) => match self.runtime.load(&bytes, &name) {
+                Ok(component) => {
+                    self.bytes.insert(name.clone(), bytes);
+                    Some(component)
+                }
+                Err(error) => {
+                    let hint = error.hint().map(ToOwned::to_owned);
+                    self.note(span, error.to_string(), hint);
+                    None
+                }
+            },
+            Err(error) => {
+                self.note(span, error.message, error.hint);
+                None
+            }
+        };
+        self.loaded.insert(name, loaded.clone());
+        loaded
+    }
+
+    fn system(
+        &mut self,
+        name: &str,
+        role: Role,
+        with: &Map<String, Value>,
+        span: Span,
+    ) -> Option<Part> {
+        let reference = UsesRef::System {
+            name: name.into(),
+            version: None,
+        };
+        let component = self.load(&reference, span)?;
+        if !component.roles().contains(&role) {
+            self.note(span, format!("darkroom:{name} is no {}", role.name()), None);
+            return None;
+        }
+        match component.description().inputs(with) {
+            Ok(inputs) => Some(Part {
+                label: written(&reference),
+                component,
+                inputs,
+            }),
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    self.note(span, mistake.message, None);
+                }
+                None
+            }
+        }
+    }
+
+    fn repair(&mut self) -> Option<Part> {
+        let span = self.resolved.repair.span;
+        let with = match &self.resolved.repair.value {
+            Repair::None => return None,
+            Repair::Standard => json!({ "mode": "standard" }),
+            Repair::All => json!({ "mode": "all" }),
+            Repair::Items(items) => {
+                let names: Vec<_> = items.iter().map(|item| &item.value).collect();
+                json!({ "items": names })
+            }
+        };
+        let with = with.as_object().cloned().unwrap_or_default();
+        self.system("linux", Role::Repairer, &with, span)
+    }
+}
+
+fn own_step(name: String, script: &str, environment: Vec<(String, String)>) -> Step {
+    let mut step = Step::new(
+        0,
+        name,
+        StepKind::Shell {
+            language: Language::Sh,
+            script: script.to_owned(),
+        },
+    );
+    step.environment = environment;
+    step
+}
+
+/// The name under which an item stands in paths: `1-packages`.
+pub(crate) fn segment(index: usize, label: &str) -> String {
+    let name: String = label
+        .rsplit(['/', ':'])
+        .next()
+        .unwrap_or(label)
+        .trim_end_matches(".wasm")
+        .split('@')
+        .next()
+        .unwrap_or(label)
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(40)
+        .collect();
+    format!("{}-{name}", index + 1)
+}
+
+fn part_text(part: &PathPart) -> String {
+    match part {
+        PathPart::Name(name) => name.clone(),
+        PathPart::Index(index) => index.to_string(),
+    }
+}
+
+/// Names the parameters that there are, where an unknown one was given.
+fn argument_help(component: &Component, path: &[String]) -> Option<String> {
+    let names: Vec<&str> = component
+        .description()
+        .properties()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let given = path.first()?;
+    if names.contains(&given.as_str()) {
+        return None;
+    }
+    match darkroom_template::nearest(given, names.iter().copied()) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => Some(format!("the parameters are {}", names.join(", "))),
+    }
+}
+
+/// The short name of a reference, for people.
+pub fn label(reference: &UsesRef) -> String {
+    short(reference)
+}

@@ -1,0 +1,343 @@
+//! Carries out operations and looks at conditions: the only place of the engine that
+//! calls the cloud.
+//!
+//! The journal calls it with an operation and an attempt; it answers with the cloud's
+//! answer. It decides nothing about the pipeline and keeps no state but how often each
+//! condition has been looked at, from which the pace of the polls follows.
+
+pub(crate) mod files;
+mod find;
+mod invocation;
+mod undo;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use darkroom_ecs::action::{
+    Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances, Image,
+    ImageStatus, Instance, InstanceStatus, JsonList, VERSION,
+};
+use darkroom_ecs::client::Client;
+use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
+use darkroom_ecs::params::{Params, to_params};
+use darkroom_journal::{Attempt, Class, Clock, Failure, Poll, RunId, World};
+use serde_json::{Value, json};
+
+use crate::effects;
+use crate::event::Events;
+use crate::folder::RunFolder;
+use crate::operation::{Condition, Operation};
+use crate::survey;
+use crate::trouble::{Trouble, of_call};
+
+/// How often the cloud is asked about something that takes its time: first after
+/// `first`, then each time half as long again, up to `most`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The first interval.
+    pub first: Duration,
+    /// The longest interval.
+    pub most: Duration,
+}
+
+impl Pace {
+    /// For a cloud on this machine.
+    pub const LOCAL: Self = Self {
+        first: Duration::from_millis(20),
+        most: Duration::from_millis(500),
+    };
+
+    /// For Alibaba Cloud, whose API calls are counted.
+    pub const REMOTE: Self = Self {
+        first: Duration::from_secs(1),
+        most: Duration::from_secs(10),
+    };
+
+    /// The interval after `polls` polls.
+    pub fn interval(self, polls: u32) -> Duration {
+        let factor = 1.5_f64.powi(i32::try_from(polls.min(64)).unwrap_or(64));
+        self.first.mul_f64(factor.min(1e6)).min(self.most)
+    }
+}
+
+/// The world of a run: the cloud that it builds in and the folder that it keeps.
+pub struct Cloud {
+    run: RunId,
+    client: Arc<Client>,
+    folder: RunFolder,
+    events: Events,
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    polls: Mutex<BTreeMap<String, u32>>,
+}
+
+type Outcome = Result<Value, Failure<Trouble>>;
+
+impl Cloud {
+    /// The world of one run.
+    pub fn new(
+        run: RunId,
+        client: Arc<Client>,
+        folder: RunFolder,
+        events: Events,
+        clock: Arc<dyn Clock>,
+        pace: Pace,
+    ) -> Self {
+        Self {
+            run,
+            client,
+            folder,
+            events,
+            clock,
+            pace,
+            polls: Mutex::default(),
+        }
+    }
+
+    /// A typed call that changes nothing.
+    pub(crate) async fn call<A: Action>(
+        &self,
+        region: &RegionId,
+        action: &A,
+    ) -> Result<A::Response, Failure<Trouble>> {
+        self.client
+            .call(region, action)
+            .await
+            .map_err(|error| of_call(A::NAME, region.as_str(), &error))
+    }
+
+    async fn ecs(
+        &self,
+        region: &RegionId,
+        action: &str,
+        params: &Params,
+        attempt: &Attempt,
+    ) -> Outcome {
+        let class = effects::of_action(action).unwrap_or(Class::State);
+        let mut params = params.clone();
+        if class == Class::Token {
+            if let Some(found) = self.find(region, action, &params, attempt).await? {
+                return Ok(found);
+            }
+            params.insert("ClientToken", attempt.token.to_string());
+        }
+        if class == Class::State
+            && attempt.repeat.is_some()
+            && self.already_so(region, action, &params).await?
+        {
+            return Ok(json!({}));
+        }
+        match self.client.call_raw(region, action, VERSION, &params).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let failure = of_call(action, region.as_str(), &error);
+                if class == Class::State
+                    && matches!(failure, Failure::Final(_))
+                    && self.already_so(region, action, &params).await?
+                {
+                    return Ok(json!({}));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    pub(crate) async fn instance(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+    ) -> Result<Option<Instance>, Failure<Trouble>> {
+        let action = DescribeInstances {
+            region_id: region.clone(),
+            instance_ids: Some(JsonList(vec![instance.clone()])),
+            ..DescribeInstances::default()
+        };
+        let answer = self.call(region, &action).await?;
+        Ok(answer.instances.instance.into_iter().next())
+    }
+
+    pub(crate) async fn image(
+        &self,
+        region: &RegionId,
+        image: &ImageId,
+    ) -> Result<Option<Image>, Failure<Trouble>> {
+        let action = DescribeImages {
+            region_id: region.clone(),
+            image_id: Some(CommaList(vec![image.clone()])),
+            status: Some(every_status()),
+            ..DescribeImages::default()
+        };
+        let answer = self.call(region, &action).await?;
+        Ok(answer.images.image.into_iter().next())
+    }
+
+    async fn poll_instance(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+        wanted: &InstanceStatus,
+    ) -> Result<Option<Value>, Failure<Trouble>> {
+        let Some(found) = self.instance(region, instance).await? else {
+            return Err(Failure::Final(Trouble::State {
+                subject: format!("instance {instance}"),
+                problem: "it is gone".into(),
+                hint: Some("somebody or something deleted it while the run needed it".into()),
+            }));
+        };
+        Ok((found.status == *wanted).then_some(Value::Null))
+    }
+
+    async fn poll_agent(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+    ) -> Result<Option<Value>, Failure<Trouble>> {
+        let action = DescribeCloudAssistantStatus {
+            region_id: region.clone(),
+            instance_id: vec![instance.clone()],
+            ..DescribeCloudAssistantStatus::default()
+        };
+        let answer = self.call(region, &action).await?;
+        let alive = answer
+            .instance_cloud_assistant_status_set
+            .instance_cloud_assistant_status
+            .iter()
+            .any(|status| status.instance_id == *instance && status.cloud_assistant_status.0);
+        if alive {
+            return Ok(Some(Value::Bool(true)));
+        }
+        let found = self.instance(region, instance).await?;
+        let stopped = found.is_none_or(|found| found.status == InstanceStatus::Stopped);
+        Ok(stopped.then_some(Value::Bool(false)))
+    }
+
+    async fn poll_image(
+        &self,
+        region: &RegionId,
+        image: &ImageId,
+    ) -> Result<Option<Value>, Failure<Trouble>> {
+        let problem = match self.image(region, image).await?.map(|found| found.status) {
+            Some(ImageStatus::Available) => return Ok(Some(Value::Null)),
+            Some(ImageStatus::CreateFailed | ImageStatus::UnAvailable) => "its creation failed",
+            None => "it is gone",
+            Some(_) => return Ok(None),
+        };
+        Err(Failure::Final(Trouble::State {
+            subject: format!("image {image} in {region}"),
+            problem: problem.into(),
+            hint: None,
+        }))
+    }
+
+    /// How long to leave a condition that doesn't hold yet.
+    fn again(&self, condition: &Condition) -> Duration {
+        let key = serde_json::to_string(condition).unwrap_or_default();
+        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = polls.entry(key).or_insert(0);
+        *count += 1;
+        self.pace.interval(*count - 1)
+    }
+}
+
+/// A poller must name every status: the default is Available only.
+pub(crate) fn every_status() -> CommaList<ImageStatus> {
+    CommaList(vec![
+        ImageStatus::Creating,
+        ImageStatus::Waiting,
+        ImageStatus::Available,
+        ImageStatus::UnAvailable,
+        ImageStatus::CreateFailed,
+        ImageStatus::Deprecated,
+    ])
+}
+
+/// The parameters of a request; a fault of ours is final.
+pub(crate) fn params_of<A: Action>(action: &A) -> Result<Params, Failure<Trouble>> {
+    to_params(action).map_err(|error| Failure::Final(Trouble::internal(A::NAME, &error)))
+}
+
+#[async_trait]
+impl World for Cloud {
+    type Operation = Operation;
+    type Condition = Condition;
+    type Error = Trouble;
+
+    fn class(&self, operation: &Operation) -> Class {
+        effects::of(operation)
+    }
+
+    async fn witness(&self, operation: &Operation) -> Outcome {
+        match operation {
+            Operation::Reboot { before, .. } => Ok(json!(before)),
+            _ => Ok(Value::Null),
+        }
+    }
+
+    async fn perform(&self, operation: &Operation, attempt: &Attempt) -> Outcome {
+        match operation {
+            Operation::Ecs {
+                region,
+                action,
+                params,
+            } => self.ecs(region, action, params, attempt).await,
+            Operation::Now => Ok(json!(self.clock.now())),
+            Operation::Survey { query } => {
+                let survey = survey::look(&self.client, query).await?;
+                serde_json::to_value(survey)
+                    .map_err(|error| Failure::Final(Trouble::internal("Survey", &error)))
+            }
+            Operation::SendSlice { .. } => self.send_slice(operation, attempt).await,
+            Operation::Reboot {
+                region,
+                instance,
+                before,
+            } => self.reboot(region, instance, before, attempt).await,
+            Operation::Call { .. } => Ok(Value::Null),
+            Operation::Fetch { .. } => self.fetch(operation, attempt).await,
+            Operation::ReleaseInstances {
+                region,
+                run,
+                purpose,
+            } => self.release_instances(region, run, purpose).await,
+            Operation::DiscardImages {
+                region,
+                run,
+                purpose,
+            } => self.discard_images(region, run, purpose).await,
+        }
+    }
+
+    async fn poll(&self, condition: &Condition) -> Result<Poll, Failure<Trouble>> {
+        let answer = match condition {
+            Condition::Instance {
+                region,
+                instance,
+                status,
+            } => self.poll_instance(region, instance, status).await?,
+            Condition::Agent { region, instance } => self.poll_agent(region, instance).await?,
+            Condition::Invocation {
+                region,
+                instance,
+                invoke,
+                step,
+            } => self.poll_invocation(region, instance, invoke, step).await?,
+            Condition::Image { region, image } => self.poll_image(region, image).await?,
+            Condition::InstancesGone {
+                region,
+                run,
+                purpose,
+            } => {
+                let left = self.instances_of(region, run, purpose).await?;
+                left.is_empty().then_some(Value::Null)
+            }
+        };
+        Ok(match answer {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending {
+                again: self.again(condition),
+            },
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! Commands in instances: their outcome, boot ids and reboots.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use darkroom_ecs::action::{
+    DescribeInvocationResults, InvocationResult, RebootInstance, RunCommand,
+};
+use darkroom_ecs::id::{InstanceId, InvokeId, RegionId};
+use darkroom_journal::{Attempt, Failure};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Cloud, params_of};
+use crate::carry::{BOOT_ID, Invocation, Target, command};
+use crate::event::Kind;
+use crate::trouble::Trouble;
+
+/// Bytes of a running command's output that are shown.
+const SHOWN: usize = 6000;
+
+/// How long a bare command of the host's own may take, in seconds.
+pub(super) const BARE_SECONDS: u32 = 60;
+
+impl Cloud {
+    pub(super) async fn poll_invocation(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+        invoke: &InvokeId,
+        step: &str,
+    ) -> Result<Option<Value>, Failure<Trouble>> {
+        let Some(result) = self.result(region, instance, invoke).await? else {
+            return Ok(None);
+        };
+        if result.invocation_status.is_final() {
+            let invocation = Invocation::from(result);
+            return serde_json::to_value(invocation)
+                .map(Some)
+                .map_err(|error| Failure::Final(Trouble::internal("Invocation", &error)));
+        }
+        if !step.is_empty() {
+            let output = STANDARD.decode(&result.output).unwrap_or_default();
+            if !output.is_empty() {
+                let start = output.len().saturating_sub(SHOWN);
+                self.events.tell(Kind::StepOutput {
+                    path: step.into(),
+                    text: String::from_utf8_lossy(&output[start..]).into_owned(),
+                });
+            }
+        }
+        Ok(None)
+    }
+
+    async fn result(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+        invoke: &InvokeId,
+    ) -> Result<Option<InvocationResult>, Failure<Trouble>> {
+        let action = DescribeInvocationResults {
+            region_id: region.clone(),
+            invoke_id: Some(invoke.clone()),
+            instance_id: Some(instance.clone()),
+            ..DescribeInvocationResults::default()
+        };
+        let answer = self.call(region, &action).await?;
+        let results = answer.invocation.invocation_results.invocation_result;
+        Ok(results.into_iter().next())
+    }
+
+    /// Runs a bare command, one that may be run any number of times, to its end.
+    pub(super) async fn bare(
+        &self,
+        target: &Target,
+        name: &str,
+        content: &str,
+        token: Uuid,
+    ) -> Result<Invocation, Failure<Trouble>> {
+        let region = &target.region;
+        let mut params = params_of(&command(target, name, content, BARE_SECONDS))?;
+        params.insert("ClientToken", token.to_string());
+        let request: RunCommand = darkroom_ecs::params::from_params(&params)
+            .map_err(|error| Failure::Final(Trouble::internal("RunCommand", &error)))?;
+        let sent = self.call(region, &request).await?;
+        let mut polls = 0;
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Some(result) = self
+                .result(region, &target.instance, &sent.invoke_id)
+                .await?
+                && result.invocation_status.is_final()
+            {
+                return Ok(Invocation::from(result));
+            }
+            if waited > Duration::from_secs(2 * u64::from(BARE_SECONDS)) {
+                return Err(Failure::Unavailable(Trouble::TooLong {
+                    subject: format!("{name} on {}", target.instance),
+                    seconds: waited.as_secs(),
+                }));
+            }
+            let interval = self.pace.interval(polls);
+            polls += 1;
+            waited += interval;
+            self.pause(interval).await;
+        }
+    }
+
+    /// Reboots, unless an earlier attempt has: then the boot id is no longer `before`,
+    /// or the instance is on its way and its agent doesn't answer.
+    pub(super) async fn reboot(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+        before: &str,
+        attempt: &Attempt,
+    ) -> Result<Value, Failure<Trouble>> {
+        if attempt.repeat.is_some() {
+            let target = Target {
+                region: region.clone(),
+                instance: instance.clone(),
+                run: self.run.clone(),
+            };
+            let token = Uuid::new_v5(&attempt.token, self.clock.now().to_string().as_bytes());
+            match self.bare(&target, "boot id", BOOT_ID, token).await {
+                Ok(now) if now.succeeded() && now.text().trim() == before => {}
+                Ok(_) | Err(Failure::Final(_)) => return Ok(json!({})),
+                Err(unavailable) => return Err(unavailable),
+            }
+        }
+        let action = RebootInstance {
+            instance_id: instance.clone(),
+            ..RebootInstance::default()
+        };
+        self.call(region, &action).await?;
+        Ok(json!({}))
+    }
+}

@@ -1,0 +1,149 @@
+//! Undo: what a run has created goes, found by its tags, however far it had come.
+
+use darkroom_ecs::action::{
+    DeleteImage, DeleteInstance, DeleteSnapshot, DescribeImages, Image, ImageStatus,
+};
+use darkroom_ecs::error::ErrorCode;
+use darkroom_ecs::id::{InstanceId, RegionId};
+use darkroom_journal::{Failure, RunId};
+use serde_json::{Value, json};
+
+use super::{Cloud, every_status};
+use crate::tags;
+use crate::trouble::Trouble;
+
+/// An instance can't be deleted in its first minute; this often it is tried again, each
+/// time after a longer pause.
+const TRIES: u32 = 7;
+
+impl Cloud {
+    /// Deletes the run's instances for `purpose`; none left is success.
+    pub(super) async fn release_instances(
+        &self,
+        region: &RegionId,
+        run: &RunId,
+        purpose: &str,
+    ) -> Result<Value, Failure<Trouble>> {
+        let found = self.instances_of(region, run, purpose).await?;
+        for instance in &found {
+            self.delete_instance(region, &instance.instance_id).await?;
+        }
+        Ok(json!(
+            found.iter().map(|one| &one.instance_id).collect::<Vec<_>>()
+        ))
+    }
+
+    async fn delete_instance(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+    ) -> Result<(), Failure<Trouble>> {
+        let action = DeleteInstance {
+            instance_id: instance.clone(),
+            force: Some(true),
+            ..DeleteInstance::default()
+        };
+        let mut tries = 0;
+        loop {
+            let failure = match self.call(region, &action).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => failure,
+            };
+            if self.instance(region, instance).await?.is_none() {
+                return Ok(());
+            }
+            let busy = matches!(&failure, Failure::Final(trouble) if
+                trouble.is(&ErrorCode::IncorrectInstanceStatusInitializing)
+                    || trouble.is(&ErrorCode::IncorrectInstanceStatus));
+            if !busy || tries == TRIES {
+                return Err(failure);
+            }
+            tries += 1;
+            self.pause(self.pace.interval(tries * 4)).await;
+        }
+    }
+
+    /// Deletes the run's images for `purpose` with their snapshots; none left is success.
+    pub(super) async fn discard_images(
+        &self,
+        region: &RegionId,
+        run: &RunId,
+        purpose: &str,
+    ) -> Result<Value, Failure<Trouble>> {
+        let action = DescribeImages {
+            region_id: region.clone(),
+            tag: tags::of(run, purpose),
+            status: Some(every_status()),
+            page_size: Some(100),
+            ..DescribeImages::default()
+        };
+        let found = self.call(region, &action).await?.images.image;
+        for image in &found {
+            self.discard_image(region, image).await?;
+        }
+        Ok(json!(
+            found.iter().map(|one| &one.image_id).collect::<Vec<_>>()
+        ))
+    }
+
+    async fn discard_image(
+        &self,
+        region: &RegionId,
+        image: &Image,
+    ) -> Result<(), Failure<Trouble>> {
+        let unfinished = [ImageStatus::Creating, ImageStatus::Waiting];
+        let mut image = image.clone();
+        let mut tries = 0;
+        while unfinished.contains(&image.status) && tries < TRIES * 4 {
+            if image.is_copied {
+                let cancel = darkroom_ecs::action::CancelCopyImage {
+                    region_id: region.clone(),
+                    image_id: image.image_id.clone(),
+                    ..Default::default()
+                };
+                // A copy that can't be cancelled is deleted when it has ended.
+                drop(self.call(region, &cancel).await);
+            }
+            tries += 1;
+            self.pause(self.pace.interval(tries)).await;
+            match self.image(region, &image.image_id).await? {
+                Some(now) => image = now,
+                None => return Ok(()),
+            }
+        }
+        let action = DeleteImage {
+            region_id: region.clone(),
+            image_id: image.image_id.clone(),
+            force: Some(true),
+            ..DeleteImage::default()
+        };
+        ignore_missing(self.call(region, &action).await.map(drop))?;
+        for disk in &image.disk_device_mappings.disk_device_mapping {
+            if disk.snapshot_id.is_empty() {
+                continue;
+            }
+            let action = DeleteSnapshot {
+                snapshot_id: disk.snapshot_id.clone(),
+                force: Some(true),
+                ..DeleteSnapshot::default()
+            };
+            ignore_missing(self.call(region, &action).await.map(drop))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn pause(&self, length: std::time::Duration) {
+        let now = self.clock.now();
+        self.clock
+            .sleep_until(now.checked_add(length).unwrap_or(now))
+            .await;
+    }
+}
+
+/// What is gone already need not be deleted.
+fn ignore_missing(result: Result<(), Failure<Trouble>>) -> Result<(), Failure<Trouble>> {
+    match result {
+        Err(Failure::Final(Trouble::Refused { code, .. })) if code.ends_with(".NotFound") => Ok(()),
+        other => other,
+    }
+}

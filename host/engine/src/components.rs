@@ -1,0 +1,193 @@
+//! Where components come from: files beside the executable, files beside the template,
+//! or the copies that a run keeps.
+//!
+//! A path in a template is opened through a handle of the template's folder, so that
+//! neither `..` nor a symbolic link leads out of it. This module reads bytes; it neither
+//! loads nor calls.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use darkroom_template::UsesRef;
+
+use crate::folder::RunFolder;
+
+/// The largest component that is read.
+const LARGEST: u64 = 256 << 20;
+
+/// Where to look.
+pub enum Shelf<'a> {
+    /// For a new run.
+    Live {
+        /// The folder of the system components.
+        system: &'a Path,
+        /// The template's folder.
+        template: &'a Path,
+    },
+    /// For a run that has begun: its own copies, by reference.
+    Kept {
+        /// The run's folder.
+        folder: &'a RunFolder,
+        /// Reference to digest.
+        digests: &'a BTreeMap<String, String>,
+    },
+}
+
+/// Why a component can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ShelfError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// The reference as the template writes it, and as a run's header keeps it.
+pub fn written(reference: &UsesRef) -> String {
+    match reference {
+        UsesRef::System { name, version } => match version {
+            Some(version) => format!("darkroom:{name}@{version}"),
+            None => format!("darkroom:{name}"),
+        },
+        UsesRef::Path(path) => path.display().to_string(),
+    }
+}
+
+/// The short name of a component: `packages`, `greeting`.
+pub fn short(reference: &UsesRef) -> String {
+    match reference {
+        UsesRef::System { name, .. } => name.clone(),
+        UsesRef::Path(path) => path.file_stem().map_or_else(
+            || "component".into(),
+            |stem| stem.to_string_lossy().into_owned(),
+        ),
+    }
+}
+
+impl Shelf<'_> {
+    /// The bytes of a component.
+    ///
+    /// # Errors
+    /// When there is no such file, it is too large, or it lies outside.
+    pub fn read(&self, reference: &UsesRef) -> Result<Vec<u8>, ShelfError> {
+        match self {
+            Self::Live { system, template } => match reference {
+                UsesRef::System { name, version } => read_system(system, name, version.as_deref()),
+                UsesRef::Path(path) => read_beside(template, path),
+            },
+            Self::Kept { folder, digests } => {
+                let written = written(reference);
+                let digest = digests.get(&written).ok_or_else(|| ShelfError {
+                    message: format!("the run did not begin with the component {written}"),
+                    hint: None,
+                })?;
+                folder
+                    .read(&format!("components/{digest}"))
+                    .map_err(|error| ShelfError {
+                        message: format!("the run's copy of {written} can't be read: {error}"),
+                        hint: None,
+                    })
+            }
+        }
+    }
+}
+
+fn read_system(folder: &Path, name: &str, version: Option<&str>) -> Result<Vec<u8>, ShelfError> {
+    let ours = env!("CARGO_PKG_VERSION");
+    if let Some(version) = version
+        && ours != version
+        && !ours.starts_with(&format!("{version}."))
+    {
+        return Err(ShelfError {
+            message: format!("darkroom:{name}@{version} is not this version's, which is {ours}"),
+            hint: Some(format!("write darkroom:{name} or darkroom:{name}@{ours}")),
+        });
+    }
+    let path = folder.join(format!("{name}.wasm"));
+    bounded(&path).map_err(|error| {
+        let names = names_in(folder);
+        let near = darkroom_template::nearest(name, names.iter().map(String::as_str));
+        let hint = match (near, names.is_empty()) {
+            (Some(near), _) => format!("did you mean darkroom:{near}?"),
+            (None, false) => format!("there are {}", names.join(", ")),
+            (None, true) => format!(
+                "{} holds no components: build them with `make components`, or name their folder in DARKROOM_COMPONENTS",
+                folder.display()
+            ),
+        };
+        let message = if error.kind() == io::ErrorKind::NotFound {
+            format!("there is no system component darkroom:{name}")
+        } else {
+            format!("{} can't be read: {error}", path.display())
+        };
+        ShelfError {
+            message,
+            hint: Some(hint),
+        }
+    })
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_suffix(".wasm").map(ToOwned::to_owned)
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    take(std::fs::File::open(path)?)
+}
+
+fn take(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!(
+            "it has more than {LARGEST} bytes"
+        )));
+    }
+    Ok(bytes)
+}
+
+fn read_beside(folder: &Path, path: &Path) -> Result<Vec<u8>, ShelfError> {
+    let open = || -> io::Result<Vec<u8>> {
+        let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
+        let file = dir.open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::other("it is a folder"));
+        }
+        take(file)
+    };
+    open().map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => Some(format!(
+                "build it first: darkroom component build {}",
+                sources_of(path).display()
+            )),
+            io::ErrorKind::PermissionDenied => Some(
+                "a component must lie in the template's folder, also when a symbolic link leads to it".into(),
+            ),
+            _ => None,
+        };
+        ShelfError {
+            message: format!("{} can't be read: {error}", path.display()),
+            hint,
+        }
+    })
+}
+
+/// Where the sources of a component probably are: the folder of its name.
+fn sources_of(path: &Path) -> PathBuf {
+    path.with_extension("")
+}

@@ -1,0 +1,66 @@
+//! The engine: an image template and its components become a durable pipeline.
+//!
+//! ```text
+//! text ──check──> Checked ──plan──> Plan                 (looks only)
+//!                    │
+//!                  begin ──> run (journal, folder) ──drive──> Outcome
+//!                                       ▲                        │ killed
+//!                                       └────────resume──────────┘
+//! ```
+//!
+//! The engine knows one cloud: the ECS OpenAPI behind a [`Client`]. Whether that is
+//! Alibaba Cloud or the local one it can't tell, and must not. Everything it does to the
+//! cloud is an [`Operation`](operation::Operation) of the journal; [`cloud`] carries them
+//! out. It never prints, reads no environment, and takes time from the journal's clock:
+//! `clippy.toml` beside this crate refuses clocks, randomness and spawned tasks.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`check`] | template and components, every mistake at once |
+//! | [`plan`] | what a build would do, without doing it |
+//! | [`engine`](crate::Engine) | begin, drive, resume, cancel, list |
+//! | `stage` | the seven stages, one file each |
+//! | `role` | one role of one component, from first call to last |
+//! | [`carry`] | one step on an instance |
+//! | [`operation`], `effects`, [`cloud`] | effects as data, their classes, and who carries them out |
+//! | [`event`], [`folder`], [`manifest`] | what is told and kept |
+
+pub mod carry;
+pub mod check;
+pub mod cloud;
+pub mod components;
+mod effects;
+mod engine;
+pub mod event;
+mod families;
+pub mod folder;
+pub mod manifest;
+pub mod operation;
+mod pipeline;
+pub mod plan;
+mod role;
+mod stage;
+pub mod survey;
+pub mod tags;
+mod trouble;
+
+pub use check::{CheckWith, Checked, check};
+pub use cloud::Pace;
+pub use engine::{Begin, Drive, Engine, EngineError, Header, Outcome, RunView, Settings};
+pub use event::{Event, ImageOf, Kind, Status, Watcher};
+pub use plan::Plan;
+pub use role::RoleRecord;
+pub use trouble::{Problem, Trouble, chain};
+
+use darkroom_ecs::action::Action;
+use serde_json::Value;
+
+/// The journal's scope over our world.
+pub(crate) type Scope = darkroom_journal::Scope<cloud::Cloud>;
+/// Why the pipeline stops.
+pub(crate) type Stop = darkroom_journal::Stop<Trouble>;
+
+/// Reads a journaled answer of an action.
+fn answer<A: Action>(value: Value) -> Result<A::Response, Stop> {
+    serde_json::from_value(value).map_err(|error| Stop::Failed(Trouble::internal(A::NAME, &error)))
+}

@@ -1,0 +1,315 @@
+//! The pipeline: the stages in order, and what becomes of a run that stops.
+//!
+//! ```text
+//! stages ── all finished ───────────────────> SUCCESS | PARTITION_SUCCESS | TEST_FAILED
+//!    │ failed    ── unwind ─────────────────> FAILED
+//!    │ cancelled ── unwind ─────────────────> CANCELLED
+//!    └ unavailable, diverged, other version ─> not ended: resume
+//! ```
+//!
+//! Whatever the end, what was made and not kept is undone, so that nothing is left.
+
+use std::sync::PoisonError;
+
+use darkroom_journal::{Session, UndoFailure};
+use jiff::Timestamp;
+
+use crate::Stop;
+use crate::cloud::Cloud;
+use crate::event::{ImageOf, Kind, Level, Status};
+use crate::manifest::{Manifest, RegionImage};
+use crate::role::RoleRecord;
+use crate::stage::distribute::Distributed;
+use crate::stage::image::Imaged;
+use crate::stage::prepare::Prepared;
+use crate::stage::test::Tested;
+use crate::stage::{Work, build, distribute, image, prepare, release, repair, test};
+use crate::trouble::Trouble;
+
+/// The version of each stage's record.
+const RECORDS: u32 = 1;
+
+/// What a run has come to, as far as it came.
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub prepared: Option<Prepared>,
+    pub repaired: Option<RoleRecord>,
+    pub built: Vec<RoleRecord>,
+    pub imaged: Option<Imaged>,
+    pub tested: Option<Tested>,
+    pub distributed: Option<Distributed>,
+}
+
+/// Runs all stages and ends the run, or says why it can't be ended now.
+pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Manifest, Stop> {
+    let mut progress = Progress::default();
+    let result = stages(session, work, &mut progress).await;
+    let trouble = match result {
+        Ok(()) => None,
+        Err(Stop::Failed(trouble)) => Some((Status::Failed, Some(trouble))),
+        Err(Stop::Cancelled) => Some((Status::Cancelled, None)),
+        Err(stop) => return Err(stop),
+    };
+    if trouble.is_some() {
+        work.events.tell(Kind::StageStarted {
+            path: "clean up".into(),
+            status: Status::Releasing,
+        });
+    }
+    let left = unwind(session, work).await?;
+    if trouble.is_some() {
+        work.events.tell(Kind::StageFinished {
+            path: "clean up".into(),
+            ok: left.is_empty(),
+            seconds: 0.0,
+        });
+    }
+    let (status, error) = trouble.unwrap_or_else(|| ended(&progress, &left));
+    Ok(manifest(work, &progress, status, error, left))
+}
+
+/// What a run is that went through all its stages.
+fn ended(progress: &Progress, left: &[String]) -> (Status, Option<Trouble>) {
+    if let Some(tested) = progress.tested.as_ref().filter(|tested| !tested.passed()) {
+        let problem = tested.failures().join("; ");
+        return (
+            Status::TestFailed,
+            Some(Trouble::State {
+                subject: "the image has failed its tests".into(),
+                problem,
+                hint: Some(
+                    "the image is kept, tagged darkroom:failed and in no family, to be looked at"
+                        .into(),
+                ),
+            }),
+        );
+    }
+    let failed = progress.distributed.iter().flat_map(|one| &one.regions);
+    let first = failed.filter_map(|one| one.error.clone()).next();
+    match first {
+        Some(trouble) => (Status::PartitionSuccess, Some(trouble)),
+        None if left.is_empty() => (Status::Success, None),
+        None => (
+            Status::PartitionSuccess,
+            Some(Trouble::State {
+                subject: "cleanup".into(),
+                problem: left.join("; "),
+                hint: Some("`darkroom resume` tries again".into()),
+            }),
+        ),
+    }
+}
+
+async fn stages(
+    session: &Session<Cloud>,
+    work: &Work<'_>,
+    progress: &mut Progress,
+) -> Result<(), Stop> {
+    let prepared = told(work, "prepare", Status::Preparing, async {
+        session
+            .stage("prepare", RECORDS, |scope| prepare::run(scope, work))
+            .await
+    })
+    .await?;
+    progress.prepared = Some(prepared.clone());
+    let repaired = told(work, "repair", Status::Repairing, async {
+        session
+            .stage("repair", RECORDS, |scope| {
+                repair::run(scope, work, &prepared)
+            })
+            .await
+    })
+    .await?;
+    progress.repaired = repaired.role;
+    let built = told(work, "build", Status::Building, async {
+        session
+            .stage("build", RECORDS, |scope| build::run(scope, work, &prepared))
+            .await
+    })
+    .await?;
+    progress.built = built.roles;
+    let imaged = told(work, "image", Status::Building, async {
+        session
+            .stage("image", RECORDS, |scope| image::run(scope, work, &prepared))
+            .await
+    })
+    .await?;
+    progress.imaged = Some(imaged.clone());
+    let tested = told(work, "test", Status::Testing, async {
+        session
+            .stage("test", RECORDS, |scope| {
+                test::run(scope, work, &prepared, &imaged)
+            })
+            .await
+    })
+    .await?;
+    progress.tested = Some(tested.clone());
+    if tested.passed() {
+        let distributed = told(work, "distribute", Status::Distributing, async {
+            session
+                .stage("distribute", RECORDS, |scope| {
+                    distribute::run(scope, work, &imaged)
+                })
+                .await
+        })
+        .await?;
+        progress.distributed = Some(distributed);
+    }
+    told(work, "release", Status::Releasing, async {
+        session
+            .stage("release", RECORDS, |scope| {
+                release::run(scope, work, &prepared, &tested)
+            })
+            .await
+    })
+    .await?;
+    Ok(())
+}
+
+/// Runs a stage between its two events.
+async fn told<T>(
+    work: &Work<'_>,
+    path: &str,
+    status: Status,
+    stage: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    work.events.tell(Kind::StageStarted {
+        path: path.into(),
+        status,
+    });
+    let started = std::time::Instant::now();
+    let result = stage.await;
+    work.events.tell(Kind::StageFinished {
+        path: path.into(),
+        ok: result.is_ok(),
+        seconds: started.elapsed().as_secs_f64(),
+    });
+    result
+}
+
+/// Undoes what was made and not kept; what could not be undone, in words.
+async fn unwind(session: &Session<Cloud>, work: &Work<'_>) -> Result<Vec<String>, Stop> {
+    let failures = session.unwind().await?;
+    let left: Vec<String> = failures.iter().map(words).collect();
+    for text in &left {
+        work.events.tell(Kind::Message {
+            path: "clean up".into(),
+            level: Level::Warning,
+            text: text.clone(),
+        });
+    }
+    Ok(left)
+}
+
+fn words(failure: &UndoFailure<Trouble>) -> String {
+    format!("{} is left: {}", failure.entry.key, failure.problem)
+}
+
+fn manifest(
+    work: &Work<'_>,
+    progress: &Progress,
+    status: Status,
+    error: Option<Trouble>,
+    left: Vec<String>,
+) -> Manifest {
+    let checked = work.checked;
+    let mut roles = work
+        .roles
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let finished = progress
+        .repaired
+        .iter()
+        .chain(&progress.built)
+        .chain(progress.imaged.iter().map(|one| &one.generalize))
+        .chain(progress.tested.iter().flat_map(|one| &one.roles));
+    roles.extend(finished.map(|role| (role.path.clone(), role.clone())));
+    let regions = match (&progress.distributed, &progress.imaged, status) {
+        (Some(distributed), _, _) => distributed
+            .regions
+            .iter()
+            .map(|one| RegionImage {
+                region: one.region.to_string(),
+                image: one
+                    .image
+                    .as_ref()
+                    .filter(|_| one.error.is_none())
+                    .map(ToString::to_string),
+                shared_with: one.shared_with.iter().map(ToString::to_string).collect(),
+                family: one.family.clone(),
+                error: one.error.as_ref().map(ToString::to_string),
+            })
+            .collect(),
+        (None, Some(imaged), Status::TestFailed) => vec![RegionImage {
+            region: work.region.to_string(),
+            image: Some(imaged.image.to_string()),
+            ..RegionImage::default()
+        }],
+        _ => Vec::new(),
+    };
+    Manifest {
+        manifest: crate::manifest::VERSION,
+        run: work.run.clone(),
+        darkroom: env!("CARGO_PKG_VERSION").into(),
+        status,
+        error: error.as_ref().map(ToString::to_string),
+        hint: error.as_ref().and_then(Trouble::hint),
+        tail: match &error {
+            Some(Trouble::Step { tail, .. }) => Some(tail.clone()),
+            _ => None,
+        },
+        template: checked.name().into(),
+        template_text: checked.text.clone(),
+        parameters: checked.resolved.parameters.clone(),
+        cloud: checked.resolved.cloud.word().into(),
+        region: work.region.to_string(),
+        source: progress
+            .prepared
+            .as_ref()
+            .map(|one| one.survey.image.clone()),
+        instance_type: progress
+            .prepared
+            .as_ref()
+            .map(|one| one.launched.candidate.instance_type.clone()),
+        components: checked.digests(),
+        roles: in_order(roles.into_values().collect(), work),
+        boot: progress.tested.as_ref().map(|one| one.boot.clone()),
+        image_name: progress.imaged.as_ref().map(|one| one.name.clone()),
+        regions,
+        left,
+        started: work.started,
+        finished: Timestamp::UNIX_EPOCH,
+        stages: Vec::new(),
+    }
+}
+
+/// Roles in the order of the pipeline, not of their names.
+fn in_order(mut roles: Vec<RoleRecord>, work: &Work<'_>) -> Vec<RoleRecord> {
+    let _ = work;
+    let rank = |path: &str| {
+        let stage = path.split('/').next().unwrap_or_default();
+        let index = path
+            .split('/')
+            .nth(1)
+            .and_then(|segment| segment.split('-').next())
+            .and_then(|number| number.parse::<usize>().ok());
+        let stages = ["repair", "build", "image", "test"];
+        (stages.iter().position(|one| *one == stage), index)
+    };
+    roles.sort_by_key(|role| rank(&role.path));
+    roles
+}
+
+/// The images of a manifest, for events.
+pub(crate) fn images(manifest: &Manifest) -> Vec<ImageOf> {
+    let regions = manifest.regions.iter();
+    regions
+        .filter_map(|one| {
+            Some(ImageOf {
+                region: one.region.clone(),
+                image: one.image.clone()?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,89 @@
+//! Build: each item of the template in turn changes the instance.
+
+use darkroom_contract::Role;
+use serde::{Deserialize, Serialize};
+
+use super::Work;
+use super::prepare::Prepared;
+use crate::carry::carry;
+use crate::check::{BuildPart, segment};
+use crate::event::Kind;
+use crate::role::{RoleRecord, failed, perform};
+use crate::{Scope, Stop};
+
+/// What the stage leaves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Built {
+    pub roles: Vec<RoleRecord>,
+}
+
+/// Runs the stage.
+pub(crate) async fn run(scope: Scope, work: &Work<'_>, prepared: &Prepared) -> Result<Built, Stop> {
+    let hands = work.hands(&prepared.launched.instance);
+    let mut built = Built::default();
+    for (index, part) in work.checked.build.iter().enumerate() {
+        let performed = match part {
+            BuildPart::Component(part) => {
+                let segment = segment(index, &part.label);
+                let path = format!("build/{segment}");
+                perform(
+                    &scope.scope(&segment),
+                    &hands,
+                    work.runtime,
+                    part,
+                    Role::Builder,
+                    &prepared.machine,
+                    &path,
+                )
+                .await
+            }
+            BuildPart::Own { name, step } => {
+                let segment = segment(index, name);
+                let path = format!("build/{segment}");
+                own(&scope.scope(&segment), &hands, name, step, path).await
+            }
+        };
+        work.note(&performed.record);
+        performed.result?;
+        built.roles.push(performed.record);
+    }
+    Ok(built)
+}
+
+/// A step that the template itself asks for.
+async fn own(
+    scope: &Scope,
+    hands: &crate::carry::Hands,
+    name: &str,
+    step: &darkroom_contract::Step,
+    path: String,
+) -> crate::role::Performed {
+    hands.events.tell(Kind::ComponentStarted {
+        path: path.clone(),
+        name: name.into(),
+    });
+    let started = std::time::Instant::now();
+    let mut record = RoleRecord {
+        path: path.clone(),
+        component: name.into(),
+        ..RoleRecord::default()
+    };
+    let result = match carry(scope, hands, None, step, &format!("{path}/0")).await {
+        Ok(done) => {
+            let result = if done.succeeded {
+                Ok(())
+            } else {
+                Err(Stop::Failed(failed(name, &done, hands)))
+            };
+            record.steps.push(done);
+            result
+        }
+        Err(stop) => Err(stop),
+    };
+    hands.events.tell(Kind::ComponentFinished {
+        path,
+        ok: result.is_ok(),
+        seconds: started.elapsed().as_secs_f64(),
+    });
+    crate::role::Performed { record, result }
+}

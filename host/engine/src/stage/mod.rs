@@ -1,0 +1,77 @@
+//! The stages of a run, in their order; one file each.
+//!
+//! ```text
+//! prepare ─> repair ─> build ─> image ─> test ──passed──> distribute ─> release
+//!                                          └──failed────────────────────> release
+//! ```
+//!
+//! A stage is an ordinary `async fn` over the journal's scope. What it returns is its
+//! record: data that later stages, the manifest and a later process read. Nothing else
+//! passes from stage to stage.
+
+pub(crate) mod build;
+pub(crate) mod distribute;
+pub(crate) mod image;
+pub(crate) mod launch;
+pub(crate) mod prepare;
+pub(crate) mod release;
+pub(crate) mod repair;
+pub(crate) mod test;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use darkroom_ecs::id::{InstanceId, RegionId};
+use darkroom_journal::RunId;
+use darkroom_runtime::Runtime;
+use jiff::Timestamp;
+
+use crate::carry::{Hands, Target};
+use crate::check::Checked;
+use crate::event::Events;
+use crate::folder::RunFolder;
+use crate::role::RoleRecord;
+
+/// What every stage of a run works with.
+pub(crate) struct Work<'a> {
+    pub run: RunId,
+    pub started: Timestamp,
+    pub region: RegionId,
+    pub checked: &'a Checked,
+    pub runtime: &'a Runtime,
+    pub folder: RunFolder,
+    pub events: Events,
+    /// What components have done in this process, by path; for the manifest of a run
+    /// whose stage did not finish.
+    pub roles: Mutex<BTreeMap<String, RoleRecord>>,
+}
+
+impl Work<'_> {
+    /// The image's name, `{name}-{run}` unless the template says another.
+    pub(crate) fn image_name(&self) -> String {
+        let resolved = &self.checked.resolved;
+        match &resolved.image.name {
+            Some(name) => name.value.clone(),
+            None => format!("{}-{}", resolved.name.value, self.run),
+        }
+    }
+
+    pub(crate) fn hands(&self, instance: &InstanceId) -> Hands {
+        Hands {
+            target: Target {
+                region: self.region.clone(),
+                instance: instance.clone(),
+                run: self.run.clone(),
+            },
+            folder: self.folder.clone(),
+            events: self.events.clone(),
+        }
+    }
+
+    pub(crate) fn note(&self, record: &RoleRecord) {
+        self.roles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(record.path.clone(), record.clone());
+    }
+}

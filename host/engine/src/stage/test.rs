@@ -1,0 +1,135 @@
+//! Test: a fresh instance is made from the image, and the testers look at it.
+//!
+//! That it comes up by its own init with a live agent is always a case, even without a
+//! tester. A failed case is a result, not an error: the image is kept, tagged as failed
+//! and in no family.
+
+use darkroom_contract::{Case, CaseStatus, Role};
+use darkroom_ecs::action::TagResources;
+use serde::{Deserialize, Serialize};
+
+use super::Work;
+use super::image::Imaged;
+use super::launch::{Launched, launch};
+use super::prepare::Prepared;
+use crate::check::segment;
+use crate::event::{Kind, Level};
+use crate::operation::Operation;
+use crate::role::{RoleRecord, perform};
+use crate::tags;
+use crate::{Scope, Stop};
+
+/// What the stage leaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tested {
+    pub launched: Option<Launched>,
+    pub boot: Case,
+    pub roles: Vec<RoleRecord>,
+}
+
+impl Tested {
+    pub(crate) fn passed(&self) -> bool {
+        self.boot.status == CaseStatus::Passed && !self.roles.iter().any(RoleRecord::has_failed)
+    }
+
+    /// The failed cases, in words.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let roles = self.roles.iter();
+        roles
+            .flat_map(|role| &role.cases)
+            .chain([&self.boot])
+            .filter(|case| case.status == CaseStatus::Failed)
+            .map(|case| format!("{}: {}", case.name, case.message))
+            .collect()
+    }
+}
+
+/// Runs the stage.
+pub(crate) async fn run(
+    scope: Scope,
+    work: &Work<'_>,
+    prepared: &Prepared,
+    imaged: &Imaged,
+) -> Result<Tested, Stop> {
+    let start = scope.scope("boot");
+    let tested = match launch(&start, work, &prepared.survey, &imaged.image, "test").await {
+        Ok(launched) => look(&scope, work, prepared, launched).await?,
+        Err(Stop::Failed(trouble)) if is_about_the_image(&trouble) => Tested {
+            launched: None,
+            boot: case(CaseStatus::Failed, trouble.to_string()),
+            roles: Vec::new(),
+        },
+        Err(stop) => return Err(stop),
+    };
+    if tested.passed() {
+        return Ok(tested);
+    }
+    for failure in tested.failures() {
+        work.events.tell(Kind::Message {
+            path: "test".into(),
+            level: Level::Warning,
+            text: failure,
+        });
+    }
+    let request = TagResources {
+        region_id: work.region.clone(),
+        resource_type: "image".into(),
+        resource_id: vec![imaged.image.to_string()],
+        tag: vec![tags::tag(tags::FAILED, "true")],
+    };
+    let operation = Operation::ecs(&work.region, &request).map_err(Stop::Failed)?;
+    scope.scope("mark").run(operation).await?;
+    scope.keep(&imaged.undo).await?;
+    Ok(tested)
+}
+
+fn case(status: CaseStatus, message: String) -> Case {
+    Case {
+        name: "boot".into(),
+        status,
+        message,
+    }
+}
+
+/// Whether an instance did not come up because of its image, and not because the cloud
+/// had no place for it.
+fn is_about_the_image(trouble: &crate::trouble::Trouble) -> bool {
+    use crate::trouble::Trouble;
+    matches!(trouble, Trouble::State { .. } | Trouble::TooLong { .. })
+}
+
+async fn look(
+    scope: &Scope,
+    work: &Work<'_>,
+    prepared: &Prepared,
+    launched: Launched,
+) -> Result<Tested, Stop> {
+    work.events.tell(Kind::Progress {
+        path: "test".into(),
+        text: format!("instance {} has come up from the image", launched.instance),
+    });
+    let hands = work.hands(&launched.instance);
+    let mut roles = Vec::new();
+    for (index, part) in work.checked.test.iter().enumerate() {
+        let segment = segment(index, &part.label);
+        let path = format!("test/{segment}");
+        let performed = perform(
+            &scope.scope(&segment),
+            &hands,
+            work.runtime,
+            part,
+            Role::Tester,
+            &prepared.machine,
+            &path,
+        )
+        .await;
+        work.note(&performed.record);
+        performed.result?;
+        roles.push(performed.record);
+    }
+    Ok(Tested {
+        launched: Some(launched),
+        boot: case(CaseStatus::Passed, String::new()),
+        roles,
+    })
+}

@@ -1,0 +1,26 @@
+//! The tags by which everything that a run creates is found again.
+
+use darkroom_ecs::action::Tag;
+use darkroom_journal::RunId;
+
+/// The run that created the resource.
+pub const RUN: &str = "darkroom:run";
+/// What the run created it for: `build`, `test`, `image`, or `copy`.
+pub const PURPOSE: &str = "darkroom:purpose";
+/// The template's name, on images.
+pub const TEMPLATE: &str = "darkroom:template";
+/// On an image that has failed its tests.
+pub const FAILED: &str = "darkroom:failed";
+
+/// One tag.
+pub fn tag(key: &str, value: impl Into<String>) -> Tag {
+    Tag {
+        key: key.into(),
+        value: value.into(),
+    }
+}
+
+/// The tags of what `run` creates for `purpose`.
+pub fn of(run: &RunId, purpose: &str) -> Vec<Tag> {
+    vec![tag(RUN, run.to_string()), tag(PURPOSE, purpose)]
+}
