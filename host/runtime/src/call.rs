@@ -45,10 +45,11 @@ pub(crate) fn run(component: &Component, call: Call, limits: &Limits) -> Result<
     let session = Session::new(contract, role, inputs, machine, history, previous)
         .with_assets(Arc::clone(&inner.asset_names));
     let mut store = store(inner, session, limits);
-    let returned = inner
-        .pre
-        .instantiate(&mut store)
-        .and_then(|instance| inner.exports.call(role, &mut store, &instance).transpose());
+    let mut started = false;
+    let returned = inner.pre.instantiate(&mut store).and_then(|instance| {
+        started = true;
+        inner.exports.call(role, &mut store, &instance).transpose()
+    });
     let (returned, error) = match returned {
         Ok(returned) => (returned, None),
         Err(error) => (None, Some(error)),
@@ -60,7 +61,7 @@ pub(crate) fn run(component: &Component, call: Call, limits: &Limits) -> Result<
     if let Some(error) = &error
         && !suspended
     {
-        let failure = failure::classify(error, store.data(), limits);
+        let failure = failure::classify(error, store.data(), limits, started);
         return Err(CallError::new(inner, export, failure).with_traces(Some(error), store.data()));
     }
     let state = store.data_mut();
@@ -74,12 +75,16 @@ pub(crate) fn run(component: &Component, call: Call, limits: &Limits) -> Result<
 pub(crate) fn describe(component: &Component, limits: &Limits) -> Result<String, CallError> {
     let inner = &*component.inner;
     let mut store = store(inner, Session::describing(), limits);
+    let mut started = false;
     inner
         .pre
         .instantiate(&mut store)
-        .and_then(|instance| inner.exports.describe(&mut store, &instance))
+        .and_then(|instance| {
+            started = true;
+            inner.exports.describe(&mut store, &instance)
+        })
         .map_err(|error| {
-            let failure = failure::classify(&error, store.data(), limits);
+            let failure = failure::classify(&error, store.data(), limits, started);
             CallError::new(inner, "about.describe", failure).with_traces(Some(&error), store.data())
         })
 }

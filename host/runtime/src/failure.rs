@@ -41,10 +41,13 @@ pub enum Failure {
     /// It called `exit`.
     #[error("it called exit({0})")]
     Exited(i32),
-    /// It trapped.
+    /// It trapped, or a call of it could not be made sense of.
     #[error("it trapped: {0}")]
     Trapped(String),
-    /// What it returned or handed over makes no sense as a value of its type.
+    /// It could not be instantiated: it has too many parts.
+    #[error("it can't be started: {0}")]
+    NotStarted(String),
+    /// What it returned makes no sense as a value of its type.
     #[error("it returned garbage: {0}")]
     Garbage(String),
     /// The host failed, not the component.
@@ -159,7 +162,8 @@ impl fmt::Display for CallError {
         }
         if !report.stderr.is_empty() {
             write!(f, "\n  standard error:")?;
-            for line in report.stderr.lines() {
+            let lines = report.stderr.lines();
+            for line in lines.filter(|line| !line.trim().is_empty()) {
                 write!(f, "\n    {line}")?;
             }
         }
@@ -169,8 +173,9 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
-/// Finds out what ended a call that wasmtime ended with an error.
-pub(crate) fn classify(error: &Error, state: &State, limits: &Limits) -> Failure {
+/// Finds out what ended a call that wasmtime ended with an error; `started` says
+/// whether the component had been instantiated.
+pub(crate) fn classify(error: &Error, state: &State, limits: &Limits, started: bool) -> Failure {
     // The session's own fault came first: the guest had no chance to do more.
     if let Some(fault) = state.session.fault() {
         return Failure::Fault(fault.clone());
@@ -197,6 +202,9 @@ pub(crate) fn classify(error: &Error, state: &State, limits: &Limits) -> Failure
         None if cause.contains("too much data is being copied") => {
             Failure::TooMuchCopied(limits.copied_bytes)
         }
+        // Where the guest stood on the stack, a call of it went wrong.
+        None if error.downcast_ref::<WasmBacktrace>().is_some() => Failure::Trapped(cause),
+        None if !started => Failure::NotStarted(cause),
         None => Failure::Garbage(cause),
     }
 }
@@ -216,7 +224,7 @@ fn backtrace(error: &Error) -> Vec<String> {
                 .first()
                 .and_then(|symbol| Some((symbol.file()?, symbol.line()?)));
             let name = match frame.func_name() {
-                Some(name) => wasmtime_name(name),
+                Some(name) => readable(name),
                 None => format!("function {}", frame.func_index()),
             };
             match (place, frame.module_offset()) {
@@ -233,8 +241,9 @@ fn backtrace(error: &Error) -> Vec<String> {
     frames
 }
 
-/// Names are foreign text that ends up on a terminal: one line, no control
-/// characters, not endless.
-fn wasmtime_name(name: &str) -> String {
+/// A name as the author wrote it. It is foreign text that ends up on a terminal: one
+/// line, no control characters, not endless.
+fn readable(name: &str) -> String {
+    let name = format!("{:#}", rustc_demangle::demangle(name));
     name.chars().filter(|c| !c.is_control()).take(200).collect()
 }

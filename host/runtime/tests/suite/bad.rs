@@ -2,9 +2,9 @@
 //! what happened, and the next call in the same process is unharmed.
 
 use darkroom_contract::{Ending, Fault, Role, Transcript};
-use darkroom_runtime::{CallError, Failure, LoadProblem, Runtime, pack};
+use darkroom_runtime::{CallError, Config, Failure, Limits, LoadProblem, Runtime, pack};
 
-use crate::support::{build, builder, done, first, guest, load, runtime, with};
+use crate::support::{build, builder, done, first, guest, impatient, load, runtime, with};
 
 /// Runs `build` once.
 async fn run(runtime: &Runtime, body: &str) -> Result<Ending, CallError> {
@@ -17,9 +17,12 @@ async fn run(runtime: &Runtime, body: &str) -> Result<Ending, CallError> {
 
 /// Runs a bad `build`, then a good one; answers the error.
 async fn fails(body: &str) -> CallError {
-    let runtime = runtime();
-    let error = run(&runtime, body).await.unwrap_err();
-    let good = run(&runtime, "(drop (call $one)) (call $ok)").await;
+    fails_in(&runtime(), body).await
+}
+
+async fn fails_in(runtime: &Runtime, body: &str) -> CallError {
+    let error = run(runtime, body).await.unwrap_err();
+    let good = run(runtime, "(drop (call $one)) (call $ok)").await;
     assert_eq!(good.unwrap(), Ending::Returned(Ok(())));
     assert_eq!(error.component(), "guest");
     assert_eq!(error.export(), "builder.build");
@@ -32,9 +35,9 @@ async fn fails(body: &str) -> CallError {
 
 #[tokio::test]
 async fn a_loop_is_cut_off() {
-    let error = fails("(loop $l (br $l)) (call $ok)").await;
+    let error = fails_in(&impatient(), "(loop $l (br $l)) (call $ok)").await;
     assert!(matches!(error.failure(), Failure::OutOfTime(_)), "{error}");
-    assert!(error.to_string().contains("did not end within 0.5 s"));
+    assert!(error.to_string().contains("did not end within 0.3 s"));
     assert!(error.to_string().contains("\n    at "), "{error}");
 }
 
@@ -147,6 +150,38 @@ async fn garbage_is_named() {
     let body = "(i32.store8 (i32.const 16) (i32.const 7)) (i32.const 16)";
     let error = fails(body).await;
     assert!(matches!(error.failure(), Failure::Garbage(_)), "{error}");
+}
+
+#[tokio::test]
+async fn garbage_as_an_argument_is_named_with_its_place() {
+    let error = fails(
+        "(i32.store16 (i32.const 64) (i32.const 0xffff))
+        (call $info (i32.const 64) (i32.const 2)) (call $ok)",
+    )
+    .await;
+    let Failure::Trapped(message) = error.failure() else {
+        panic!("{error}");
+    };
+    assert!(message.contains("utf-8"), "{message}");
+    assert!(!error.backtrace().is_empty());
+}
+
+#[tokio::test]
+async fn a_component_of_many_instances_is_not_started() {
+    let runtime = Runtime::new(Config {
+        limits: Limits {
+            instances: 0,
+            ..Limits::default()
+        },
+        ..Config::default()
+    })
+    .unwrap();
+    let module = pack::embed(build("(call $ok)").as_bytes(), "builder-only").unwrap();
+    let error = pack::pack(&runtime, &module, &[], "guest").unwrap_err();
+    assert!(
+        error.to_string().contains("it can't be started: "),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -317,8 +352,9 @@ async fn calls_that_make_no_sense_name_the_call_and_the_step() {
 
 #[tokio::test]
 async fn an_error_text_is_not_a_failure() {
-    let body = r#"(i32.store8 (i32.const 16) (i32.const 1)) (i32.store (i32.const 20) (i32.const 0x40))
-        (i32.store (i32.const 24) (i32.const 3)) (i32.const 16)"#;
+    let body =
+        "(i32.store8 (i32.const 16) (i32.const 1)) (i32.store (i32.const 20) (i32.const 0x40))
+        (i32.store (i32.const 24) (i32.const 3)) (i32.const 16)";
     let ending = run(&runtime(), body).await.unwrap();
     assert_eq!(ending, Ending::Returned(Err("one".into())));
 }

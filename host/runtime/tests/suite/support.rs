@@ -10,11 +10,16 @@ use darkroom_contract::{Ended, Ending, History, Machine, Role, StepResult, Trans
 use darkroom_runtime::{Call, CallError, Component, Config, Limits, Runtime, pack};
 use serde_json::{Map, Value};
 
-/// A runtime whose limits are reached in no time.
+/// A runtime as it is by default.
 pub fn runtime() -> Runtime {
+    Runtime::new(Config::default()).unwrap()
+}
+
+/// A runtime whose patience is soon at its end.
+pub fn impatient() -> Runtime {
     Runtime::new(Config {
         limits: Limits {
-            wall_time: Duration::from_millis(500),
+            wall_time: Duration::from_millis(300),
             ..Limits::default()
         },
         ..Config::default()

@@ -112,7 +112,8 @@ async fn a_plain_guest_runs_alike_each_time_and_reaches_nothing() {
         "about to fail",
         "the flux capacitor is missing",
         "src/lib.rs:",
-        "    at ",
+        "    at abort (",
+        "    at <plain_wasip2::Plain as ",
     ] {
         assert!(text.contains(part), "{text}");
     }
