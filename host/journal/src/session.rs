@@ -87,6 +87,9 @@ impl<W: World> Session<W> {
     {
         let inner = &self.0;
         let _running = Running::enter(&inner.running, name)?;
+        // A stage that was dropped may have left an operation in flight, whose outcome is
+        // to be found in the journal and not attempted again beside it.
+        inner.flights.landed().await;
         let ours = Versions {
             pipeline: inner.pipeline.clone(),
             stage: version,

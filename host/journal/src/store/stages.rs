@@ -119,12 +119,17 @@ impl Store {
     pub(crate) async fn restart_stage(&self, run: &RunId, stage: &str) -> Result<(), StoreError> {
         let (run, stage) = (run.clone(), stage.to_owned());
         self.commit("restarting a stage", move |connection| {
-            connection
-                .execute(
-                    "UPDATE stages SET epoch = epoch + 1, record = NULL WHERE run = ? AND stage = ?",
-                    params![run.as_str(), stage],
-                )
-                .map_err(StoreError::sqlite("restarting a stage"))?;
+            let updates = [
+                // What it was told, it is to be told again.
+                "UPDATE signals SET taken = NULL WHERE run = ?1 AND taken IN
+                    (SELECT key FROM entries WHERE run = ?1 AND stage = ?2)",
+                "UPDATE stages SET epoch = epoch + 1, record = NULL WHERE run = ?1 AND stage = ?2",
+            ];
+            for update in updates {
+                connection
+                    .execute(update, params![run.as_str(), stage])
+                    .map_err(StoreError::sqlite("restarting a stage"))?;
+            }
             Ok(())
         })
         .await

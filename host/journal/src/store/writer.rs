@@ -31,8 +31,8 @@ pub(super) enum Message {
     Look,
 }
 
-/// How many who wait share one commit: bounds how long the first of them waits.
-const GROUP: usize = 256;
+/// How many messages are taken along into one commit: bounds how long the first waits.
+const GROUP: usize = 1024;
 
 pub(super) struct Writer {
     connection: Connection,
@@ -79,9 +79,7 @@ impl Writer {
                     return;
                 }
             }
-            while self.now.len() < GROUP
-                && let Ok(message) = self.receiver.try_recv()
-            {
+            for message in self.receiver.try_iter().take(GROUP).collect::<Vec<_>>() {
                 self.accept(message);
             }
             let due = self.flush_at.is_some_and(|at| at <= Instant::now());

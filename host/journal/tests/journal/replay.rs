@@ -376,3 +376,36 @@ async fn a_panicking_world_panics_its_caller_and_holds_nothing_up() {
     assert!(task.await.unwrap_err().is_panic());
     assert!(session.unwind().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_commit_that_fails_is_everybodys_failure_and_loses_nothing() {
+    let bench = Bench::with(Options {
+        flush_after: Duration::from_hours(1),
+        ..Options::default()
+    })
+    .await;
+    let world = Script::new();
+    let outside = rusqlite::Connection::open(&bench.path).unwrap();
+    let refuse =
+        "CREATE TRIGGER full BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    let session = bench.session(&world).await;
+    let result = session
+        .stage("build", 1, async |scope| {
+            scope.run(token("a")).await?;
+            outside.execute_batch(refuse).unwrap();
+            scope.run(token("b")).await
+        })
+        .await;
+    assert!(matches!(&result, Err(Stop::Store(_))), "{result:?}");
+    // The intent of b wasn't written, so b wasn't attempted.
+    assert_eq!(world.done(), ["a"]);
+    assert_eq!(
+        seen_from_outside(&bench.path, "build/1"),
+        (true, None, false)
+    );
+    assert!(!seen_from_outside(&bench.path, "build/2").0);
+
+    outside.execute_batch("DROP TRIGGER full").unwrap();
+    session.close().await.unwrap();
+    assert!(seen_from_outside(&bench.path, "build/1").1.is_some());
+}

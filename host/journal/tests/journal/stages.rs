@@ -196,3 +196,42 @@ async fn a_run_that_is_not_there_is_named() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_restarted_stage_is_told_again_what_it_was_told() {
+    let bench = Bench::new().await;
+    let world = Script::new();
+    bench
+        .journal
+        .signal(&bench.run, "approve", json!("yes"))
+        .await
+        .unwrap();
+    let session = bench.session(&world).await;
+    for _ in 0..2 {
+        let approval = session
+            .stage("image", 1, async |scope| scope.signal("approve").await)
+            .await;
+        assert_eq!(approval.unwrap(), "yes");
+        assert!(session.restart("image").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_stage_whose_future_was_dropped_waits_for_what_that_left_in_flight() {
+    let bench = Bench::new().await;
+    let world = Script::new();
+    let gate = world.gate("create");
+    let session = bench.session(&world).await;
+    let create = async |scope: Scope<Script>| scope.run(token("create")).await;
+    tokio::select! {
+        biased;
+        result = session.stage("build", 1, create) => panic!("{result:?}"),
+        () = world.begun(1) => {}
+    }
+    let (result, ()) = futures::join!(session.stage("build", 1, create), async {
+        tokio::task::yield_now().await;
+        gate.add_permits(1);
+    });
+    assert_eq!(result.unwrap(), "create");
+    assert_eq!(world.done(), ["create"]);
+}
