@@ -336,7 +336,7 @@ impl Engine {
             events: events.clone(),
             roles: Mutex::default(),
         };
-        let manifest = pipeline::run(&session, &work)
+        let manifest = Box::pin(pipeline::run(&session, &work))
             .await
             .map_err(|stop| stopped(run, stop))?;
         let outcome = self.end(manifest, &folder).await?;

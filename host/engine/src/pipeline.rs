@@ -65,7 +65,7 @@ pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Man
         });
     }
     let (status, error) = trouble.unwrap_or_else(|| ended(&progress, &left));
-    Ok(manifest(work, &progress, status, error, left))
+    Ok(manifest(work, &progress, status, error.as_ref(), left))
 }
 
 /// What a run is that went through all its stages.
@@ -85,7 +85,7 @@ fn ended(progress: &Progress, left: &[String]) -> (Status, Option<Trouble>) {
         );
     }
     let failed = progress.distributed.iter().flat_map(|one| &one.regions);
-    let first = failed.filter_map(|one| one.error.clone()).next();
+    let first = failed.into_iter().find_map(|one| one.error.clone());
     match first {
         Some(trouble) => (Status::PartitionSuccess, Some(trouble)),
         None if left.is_empty() => (Status::Success, None),
@@ -209,7 +209,7 @@ fn manifest(
     work: &Work<'_>,
     progress: &Progress,
     status: Status,
-    error: Option<Trouble>,
+    error: Option<&Trouble>,
     left: Vec<String>,
 ) -> Manifest {
     let checked = work.checked;
@@ -253,9 +253,9 @@ fn manifest(
         run: work.run.clone(),
         darkroom: env!("CARGO_PKG_VERSION").into(),
         status,
-        error: error.as_ref().map(ToString::to_string),
-        hint: error.as_ref().and_then(Trouble::hint),
-        tail: match &error {
+        error: error.map(ToString::to_string),
+        hint: error.and_then(Trouble::hint),
+        tail: match error {
             Some(Trouble::Step { tail, .. }) => Some(tail.clone()),
             _ => None,
         },
@@ -273,7 +273,7 @@ fn manifest(
             .as_ref()
             .map(|one| one.launched.candidate.instance_type.clone()),
         components: checked.digests(),
-        roles: in_order(roles.into_values().collect(), work),
+        roles: in_order(roles.into_values().collect()),
         boot: progress.tested.as_ref().map(|one| one.boot.clone()),
         image_name: progress.imaged.as_ref().map(|one| one.name.clone()),
         regions,
@@ -285,8 +285,7 @@ fn manifest(
 }
 
 /// Roles in the order of the pipeline, not of their names.
-fn in_order(mut roles: Vec<RoleRecord>, work: &Work<'_>) -> Vec<RoleRecord> {
-    let _ = work;
+fn in_order(mut roles: Vec<RoleRecord>) -> Vec<RoleRecord> {
     let rank = |path: &str| {
         let stage = path.split('/').next().unwrap_or_default();
         let index = path

@@ -27,7 +27,7 @@ pub const INTERRUPTIONS: u32 = 3;
 const SENDINGS: u32 = 5;
 
 /// How long an instance may take to run, and its agent to answer.
-pub const START: Duration = Duration::from_secs(600);
+pub const START: Duration = Duration::from_mins(10);
 
 /// What one attempt is made of.
 pub(super) struct Job<'a> {

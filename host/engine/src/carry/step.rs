@@ -21,7 +21,7 @@ const CHECKED: u64 = 64 << 20;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The longest pause between attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// What carries steps out: where, and what is kept of them.
 #[derive(Clone)]

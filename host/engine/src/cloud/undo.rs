@@ -45,9 +45,8 @@ impl Cloud {
         };
         let mut tries = 0;
         loop {
-            let failure = match self.call(region, &action).await {
-                Ok(_) => return Ok(()),
-                Err(failure) => failure,
+            let Err(failure) = self.call(region, &action).await else {
+                return Ok(());
             };
             if self.instance(region, instance).await?.is_none() {
                 return Ok(());
@@ -99,7 +98,6 @@ impl Cloud {
                 let cancel = darkroom_ecs::action::CancelCopyImage {
                     region_id: region.clone(),
                     image_id: image.image_id.clone(),
-                    ..Default::default()
                 };
                 // A copy that can't be cancelled is deleted when it has ended.
                 drop(self.call(region, &cancel).await);
@@ -125,7 +123,6 @@ impl Cloud {
             let action = DeleteSnapshot {
                 snapshot_id: disk.snapshot_id.clone(),
                 force: Some(true),
-                ..DeleteSnapshot::default()
             };
             ignore_missing(self.call(region, &action).await.map(drop))?;
         }

@@ -24,7 +24,7 @@ use crate::trouble::Trouble;
 use crate::{Scope, Stop, answer};
 
 /// How long imaging may take. Large disks take their time.
-pub(crate) const IMAGING: Duration = Duration::from_secs(4 * 3600);
+pub(crate) const IMAGING: Duration = Duration::from_hours(4);
 
 /// What the stage leaves.
 #[derive(Clone, Debug, Serialize, Deserialize)]

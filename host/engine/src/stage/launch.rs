@@ -163,4 +163,4 @@ fn release_at(now: &serde_json::Value) -> String {
 }
 
 /// How long a stop may take.
-pub(crate) const STOP: Duration = Duration::from_secs(600);
+pub(crate) const STOP: Duration = Duration::from_mins(10);

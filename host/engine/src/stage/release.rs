@@ -14,7 +14,7 @@ use crate::trouble::Trouble;
 use crate::{Scope, Stop};
 
 /// How long a deletion may take.
-const GONE: Duration = Duration::from_secs(600);
+const GONE: Duration = Duration::from_mins(10);
 
 /// What the stage leaves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
