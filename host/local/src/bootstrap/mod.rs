@@ -1,1 +1,504 @@
-//! Makes a base root file system with mmdebstrap.
+//! Makes base root file systems: what local images begin from.
+//!
+//! A base is made by mmdebstrap from the distribution's own packages, once, and kept
+//! in `cache/bases/<name>/` (`rootfs/` and `base.json`). It is made under another
+//! name on a file system in memory where there is room (dpkg's syncs are most of the
+//! time on a disk), copied, synced and renamed, so that a base is whole or absent.
+//!
+//! Used by the CLI's `local bootstrap` and by [`crate::sandbox`], which offers what
+//! is there. It must not print: it tells its caller how far it is.
+
+mod sources;
+mod space;
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use rustix::fs::FlockOperation;
+
+use crate::driver::Base;
+use crate::sandbox::folder::{make_private, plain_name, read_json, sync_parent, write_json};
+use crate::sandbox::layers::{manifest, tree as trees};
+use crate::sandbox::probe;
+
+/// The only base that can be made now.
+pub const DEBIAN_12: &str = "debian-12";
+
+/// Packages beyond the smallest system: an init, what ECS images have, and what
+/// builds need at once.
+const PACKAGES: &str = "systemd-sysv,dbus,ca-certificates,curl,iproute2,procps";
+
+/// Documentation in packages isn't unpacked: a quarter of the size.
+const EXCLUDED: [&str; 4] = [
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/doc/*",
+];
+
+/// Licences stay.
+const INCLUDED: &str = "/usr/share/doc/*/copyright";
+
+/// File times in the base, so that the same packages make the same files.
+const EPOCH: &str = "1700000000";
+
+/// What making a base takes on disk, generously: 1 GiB at its place, and as much
+/// where it is made.
+pub const NEEDED_BYTES: u64 = 1 << 30;
+
+/// Where mmdebstrap and what it starts are looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The last lines of mmdebstrap that an error shows.
+const LAST_LINES: usize = 12;
+
+/// How far a bootstrap is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Another part of the work has begun.
+    Phase {
+        /// What it is, in a few words.
+        name: String,
+        /// How much of the time has passed as a rule.
+        percent: u8,
+    },
+    /// Something that mmdebstrap said.
+    Line(String),
+}
+
+/// What to make, and where.
+pub struct Options<'a> {
+    /// The base's name: [`DEBIAN_12`].
+    pub name: String,
+    /// The cache's folder.
+    pub cache: PathBuf,
+    /// A mirror instead of the host's own sources.
+    pub mirror: Option<String>,
+    /// What must be free on a disk; [`NEEDED_BYTES`] but in tests.
+    pub needed_bytes: u64,
+    /// Told how far it is.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+impl<'a> Options<'a> {
+    /// Debian 12 with the usual sources.
+    pub fn new(cache: impl Into<PathBuf>, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        Self {
+            name: DEBIAN_12.into(),
+            cache: cache.into(),
+            mirror: None,
+            needed_bytes: NEEDED_BYTES,
+            progress,
+        }
+    }
+}
+
+/// A base, and whether it was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The base.
+    pub base: Base,
+    /// Nothing had to be done.
+    pub reused: bool,
+}
+
+/// Why there is no base.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// Not a base that can be made.
+    #[error("there is no base '{name}'")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+    },
+    /// Only root can make and run one.
+    #[error("a base root file system can only be made as root in this version")]
+    NoRoot,
+    /// Instances could not run.
+    #[error("user namespaces can't be made here")]
+    NoUserNamespaces {
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The tool is missing.
+    #[error("the program mmdebstrap is missing")]
+    NoMmdebstrap,
+    /// The disk is too full.
+    #[error(
+        "there is no room for a base in {}: {} MiB are needed, {} MiB are free",
+        place.display(), needed >> 20, free >> 20
+    )]
+    NoSpace {
+        /// The folder whose file system is too full.
+        place: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// mmdebstrap gave up.
+    #[error("mmdebstrap failed ({status}); it said:\n{said}")]
+    Failed {
+        /// How it ended.
+        status: String,
+        /// Its last lines.
+        said: String,
+    },
+    /// A file could not be read or written.
+    #[error("{operation} failed")]
+    Io {
+        /// What was being done.
+        operation: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BootstrapError {
+    /// What the person at this machine can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { .. } => Some(format!("the only base is {DEBIAN_12}")),
+            Self::NoRoot => Some(probe::no_root().hint),
+            Self::NoUserNamespaces { source } => Some(probe::no_namespaces(source).hint),
+            Self::NoMmdebstrap => Some("apt-get install mmdebstrap".into()),
+            Self::NoSpace { .. } => Some("free some space, or choose another cache folder".into()),
+            Self::Failed { .. } => Some(
+                "is there a way to the mirror? Another one can be given; mmdebstrap needs \
+                 the package debian-archive-keyring"
+                    .into(),
+            ),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+fn at(operation: impl Into<String>) -> impl FnOnce(io::Error) -> BootstrapError {
+    let operation = operation.into();
+    move |source| BootstrapError::Io { operation, source }
+}
+
+/// The bases that are there.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn bases(cache: &Path) -> io::Result<Vec<Base>> {
+    let folder = cache.join("bases");
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut bases = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let file = folder.join(&name).join("base.json");
+        if !name.to_string_lossy().starts_with('.') && file.exists() {
+            bases.push(read_json::<Base>(&file)?);
+        }
+    }
+    bases.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(bases)
+}
+
+/// The root folder of a base.
+pub fn tree(cache: &Path, name: &str) -> PathBuf {
+    cache.join("bases").join(name).join("rootfs")
+}
+
+/// Makes a base, unless it is there. Two at once: the second waits for the first.
+///
+/// # Errors
+/// What is missing, or what failed.
+pub fn bootstrap(options: Options<'_>) -> Result<Made, BootstrapError> {
+    if options.name != DEBIAN_12 || plain_name(&options.name).is_err() {
+        return Err(BootstrapError::Unknown { name: options.name });
+    }
+    let bases = options.cache.join("bases");
+    make_private(&bases).map_err(at(format!("making {}", bases.display())))?;
+    let _one = lock(&bases).map_err(at("locking the cache"))?;
+    let place = bases.join(&options.name);
+    let file = place.join("base.json");
+    if file.exists() {
+        let base = read_json(&file).map_err(at("reading the cached base"))?;
+        return Ok(Made { base, reused: true });
+    }
+    check_machine()?;
+    let base = make(options, &bases, &place)?;
+    Ok(Made {
+        base,
+        reused: false,
+    })
+}
+
+fn lock(bases: &Path) -> io::Result<fs::File> {
+    let file = fs::File::create(bases.join(".lock"))?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+fn check_machine() -> Result<(), BootstrapError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(BootstrapError::NoRoot);
+    }
+    probe::namespaces().map_err(|source| BootstrapError::NoUserNamespaces { source })?;
+    let exists = |folder: &str| Path::new(folder).join("mmdebstrap").exists();
+    if !PATH.split(':').any(exists) {
+        return Err(BootstrapError::NoMmdebstrap);
+    }
+    Ok(())
+}
+
+fn make(options: Options<'_>, bases: &Path, place: &Path) -> Result<Base, BootstrapError> {
+    let workshop = space::workshop(bases, options.needed_bytes)?;
+    let made = workshop.path().join("rootfs");
+    let progress = options.progress;
+    run_mmdebstrap(&made, workshop.path(), options.mirror.as_deref(), progress)?;
+    let phase = |progress: &mut dyn FnMut(Progress), name: &str, percent| {
+        progress(Progress::Phase {
+            name: name.into(),
+            percent,
+        });
+    };
+    phase(progress, "tidying up", 85);
+    tidy(&made).map_err(at("tidying up the base"))?;
+    phase(progress, "copying to the cache", 88);
+    let draft = bases.join(format!(".making-{}", options.name));
+    let copied = || -> io::Result<Base> {
+        match fs::remove_dir_all(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        make_private(&draft)?;
+        let rootfs = draft.join("rootfs");
+        trees::copy(&made, &rootfs)?;
+        let content = manifest::digest(&rootfs)?;
+        let base = Base {
+            name: options.name.clone(),
+            os_name: "Debian 12".into(),
+            platform: "Debian".into(),
+            architecture: architecture().into(),
+            digest: content.digest,
+            size_bytes: content.size_bytes,
+            made_at: Timestamp::now(),
+        };
+        write_json(&draft.join("base.json"), &base)?;
+        trees::sync(&draft)?;
+        fs::rename(&draft, place)?;
+        sync_parent(place)?;
+        Ok(base)
+    };
+    let base = copied().map_err(at(format!("writing {}", place.display())))?;
+    phase(progress, "done", 100);
+    Ok(base)
+}
+
+/// As ECS names it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn run_mmdebstrap(
+    target: &Path,
+    workshop: &Path,
+    mirror: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), BootstrapError> {
+    let own = mirror.is_none().then(sources::of_this_host).flatten();
+    let mut command = Command::new("mmdebstrap");
+    command
+        .arg("--variant=minbase")
+        .arg("--format=directory")
+        .arg(format!("--include={PACKAGES}"));
+    for path in EXCLUDED {
+        command.arg(format!("--dpkgopt=path-exclude={path}"));
+    }
+    command
+        .arg(format!("--dpkgopt=path-include={INCLUDED}"))
+        .arg("bookworm")
+        .arg(target);
+    match (&own, mirror) {
+        (Some(_), _) => command.arg("-"),
+        (None, Some(mirror)) => command.arg(mirror),
+        (None, None) => &mut command,
+    };
+    command
+        .env("PATH", PATH)
+        .env("SOURCE_DATE_EPOCH", EPOCH)
+        .env("TMPDIR", workshop)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(at("starting mmdebstrap"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A tool that ends early says why.
+        let _ = stdin.write_all(own.unwrap_or_default().as_bytes());
+    }
+    let mut last = std::collections::VecDeque::new();
+    if let Some(stderr) = child.stderr.take() {
+        for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if let Some((name, percent)) = phase_of(&line) {
+                progress(Progress::Phase {
+                    name: name.into(),
+                    percent,
+                });
+            }
+            progress(Progress::Line(line.clone()));
+            last.push_back(line);
+            if last.len() > LAST_LINES {
+                last.pop_front();
+            }
+        }
+    }
+    let status = child.wait().map_err(at("waiting for mmdebstrap"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(BootstrapError::Failed {
+        status: status.to_string(),
+        said: last.into_iter().collect::<Vec<_>>().join("\n"),
+    })
+}
+
+/// What a line of mmdebstrap begins, and how much of its time has passed then.
+fn phase_of(line: &str) -> Option<(&'static str, u8)> {
+    const PHASES: [(&str, &str, u8); 6] = [
+        ("running apt-get update", "reading package lists", 2),
+        (
+            "downloading packages",
+            "downloading the essential packages",
+            10,
+        ),
+        (
+            "extracting archives",
+            "unpacking the essential packages",
+            20,
+        ),
+        (
+            "installing essential packages",
+            "installing the essential packages",
+            30,
+        ),
+        (
+            "installing remaining packages",
+            "installing the other packages",
+            45,
+        ),
+        ("cleaning package lists", "cleaning up", 80),
+    ];
+    PHASES
+        .iter()
+        .find(|(text, _, _)| line.contains(text))
+        .map(|(_, name, percent)| (*name, *percent))
+}
+
+/// Takes out what came from this host, and device nodes, which nobody needs: an
+/// instance gets its own.
+fn tidy(rootfs: &Path) -> io::Result<()> {
+    for file in ["etc/hostname", "etc/resolv.conf", "etc/machine-id"] {
+        let path = rootfs.join(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::write(&path, "")?,
+        }
+    }
+    let hosts = format!(
+        "{}\tlocalhost\n{}\tlocalhost ip6-localhost ip6-loopback\n",
+        Ipv4Addr::LOCALHOST,
+        Ipv6Addr::LOCALHOST
+    );
+    fs::write(rootfs.join("etc/hosts"), hosts)?;
+    for entry in fs::read_dir(rootfs.join("dev"))? {
+        let path = entry?.path();
+        if path.symlink_metadata()?.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_from_the_host_is_taken_out() {
+        let place = tempfile::tempdir().unwrap();
+        for folder in ["etc", "dev/pts"] {
+            fs::create_dir_all(place.path().join(folder)).unwrap();
+        }
+        fs::write(place.path().join("etc/hostname"), "my-laptop").unwrap();
+        fs::write(place.path().join("dev/null"), "").unwrap();
+        tidy(place.path()).unwrap();
+        let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+        assert_eq!(read("etc/hostname"), "");
+        assert_eq!(read("etc/machine-id"), "");
+        assert!(read("etc/hosts").contains("localhost"));
+        assert_eq!(fs::read_dir(place.path().join("dev")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn lines_of_mmdebstrap_are_phases() {
+        let (name, percent) =
+            phase_of("I: installing remaining packages inside the chroot...").unwrap();
+        assert_eq!((name, percent), ("installing the other packages", 45));
+        assert_eq!(phase_of("I: success in 54 seconds"), None);
+    }
+
+    #[test]
+    fn an_unknown_base_says_which_there_is() {
+        let place = tempfile::tempdir().unwrap();
+        let mut silent = |_| {};
+        let mut options = Options::new(place.path(), &mut silent);
+        options.name = "debian-99".into();
+        let error = bootstrap(options).unwrap_err();
+        assert!(error.hint().unwrap().contains(DEBIAN_12), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_with_numbers() {
+        let place = tempfile::tempdir().unwrap();
+        let error = space::workshop(place.path(), u64::MAX).unwrap_err();
+        let BootstrapError::NoSpace { needed, free, .. } = &error else {
+            panic!("{error}");
+        };
+        assert!(needed > free);
+        assert!(error.to_string().contains("MiB are free"), "{error}");
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_cached_base_is_used_again() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("bases").join(DEBIAN_12);
+        make_private(&folder).unwrap();
+        let base = Base {
+            name: DEBIAN_12.into(),
+            os_name: "Debian 12".into(),
+            platform: "Debian".into(),
+            architecture: architecture().into(),
+            digest: "abc".into(),
+            size_bytes: 1,
+            made_at: Timestamp::UNIX_EPOCH,
+        };
+        write_json(&folder.join("base.json"), &base).unwrap();
+        let mut told = 0;
+        let mut count = |_| told += 1;
+        let made = bootstrap(Options::new(place.path(), &mut count)).unwrap();
+        assert_eq!((made.reused, &made.base), (true, &base));
+        assert_eq!(told, 0);
+        assert_eq!(bases(place.path()).unwrap(), [base]);
+    }
+}

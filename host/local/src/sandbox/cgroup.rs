@@ -1,0 +1,402 @@
+//! Control groups: one cgroup2 folder per boot, handed to the instance's systemd,
+//! one fresh folder in it per command, and limits for memory and processes where
+//! this machine lets us set them.
+//!
+//! Used by the supervisor, and by the driver to clean up after one that was killed.
+//! On a machine where a controller is bound to a v1 hierarchy the limit goes there,
+//! below the caller's own group; else it goes to the cgroup2.
+//!
+//! A group that `cgroup.kill` was written to kills for ever whatever is cloned into
+//! it (seen on Linux 6.18), hence the fresh folders: never reuse one.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::driver::Problem;
+
+/// The folder below which all of this program's groups are.
+const OURS: &str = "darkroom";
+
+/// Processes and threads that one instance may have: stops a fork bomb from filling
+/// the host's process table, and is far above what an image build needs.
+const MAXIMUM_PROCESSES: u64 = 8192;
+
+/// How long the processes of a killed group may take to be gone.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Where groups can be made on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The folder of the cgroup2 in which ours are made.
+    unified: PathBuf,
+    /// The same of the v1 memory controller.
+    memory_v1: Option<PathBuf>,
+    /// The same of the v1 pids controller.
+    pids_v1: Option<PathBuf>,
+}
+
+impl Layout {
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    /// When there is no cgroup2 that can be written: systemd needs one.
+    pub fn discover() -> Result<Self, Problem> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Self::from_texts(&mounts, &own, &|folder| prepare(folder).is_ok())
+    }
+
+    fn from_texts(
+        mounts: &str,
+        own: &str,
+        writable: &dyn Fn(&Path) -> bool,
+    ) -> Result<Self, Problem> {
+        let v2 = mount_points(mounts, "cgroup2", None)
+            .into_iter()
+            .flat_map(|mount| [mount.clone(), below(&mount, own_group(own, ""))])
+            .map(|folder| folder.join(OURS))
+            .find(|folder| writable(folder));
+        let v1 = |controller: &str| {
+            mount_points(mounts, "cgroup", Some(controller))
+                .into_iter()
+                .flat_map(|mount| [below(&mount, own_group(own, controller)), mount])
+                .map(|folder| folder.join(OURS))
+                .find(|folder| writable(folder))
+        };
+        Ok(Self {
+            unified: v2.ok_or_else(|| Problem {
+                message: "there is no cgroup2 in which groups can be made".into(),
+                hint: "the init of an instance needs one: run on a host, or in a container that \
+                       has a writable /sys/fs/cgroup"
+                    .into(),
+            })?,
+            memory_v1: v1("memory"),
+            pids_v1: v1("pids"),
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.memory_v1, &self.pids_v1]
+            .into_iter()
+            .flatten()
+            .chain([&self.unified])
+    }
+
+    /// Removes every group whose name begins with `prefix`, and what still runs in
+    /// it. For groups of supervisors that are dead.
+    ///
+    /// # Errors
+    /// When something in it doesn't end.
+    pub fn sweep(&self, prefix: &str) -> io::Result<()> {
+        for parent in self.all() {
+            let Ok(entries) = fs::read_dir(parent) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                if entry.file_name().to_string_lossy().starts_with(prefix) {
+                    remove(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The prefixes of the groups that exist and begin with `prefix`.
+    pub fn names(&self, prefix: &str) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .all()
+            .filter_map(|parent| fs::read_dir(parent).ok())
+            .flat_map(Iterator::flatten)
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| name.starts_with(prefix))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// Makes our parent folder, with the controllers that it can have handed on.
+fn prepare(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let probe = folder.join(format!("probe-{}", std::process::id()));
+    fs::create_dir(&probe).or_else(exists_is_fine)?;
+    fs::remove_dir(&probe)?;
+    let available = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+    for controller in available.split_whitespace() {
+        if ["memory", "pids", "cpu"].contains(&controller) {
+            // Without it there is no limit, which is reported where it is set.
+            let _ = fs::write(
+                folder.join("cgroup.subtree_control"),
+                format!("+{controller}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn exists_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+/// Mount points of a kind of file system; with a controller: only those that have it
+/// in their options.
+fn mount_points(mounts: &str, kind: &str, controller: Option<&str>) -> Vec<PathBuf> {
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let (left, right) = line.split_once(" - ")?;
+            let mut right = right.split(' ');
+            let options = (right.next() == Some(kind)).then(|| right.nth(1))??;
+            let fits = controller.is_none_or(|name| options.split(',').any(|one| one == name));
+            fits.then(|| left.split(' ').nth(4).map(PathBuf::from))?
+        })
+        .collect()
+}
+
+/// The caller's own group in a hierarchy, from `/proc/self/cgroup`.
+fn own_group<'a>(own: &'a str, controller: &str) -> Option<&'a str> {
+    own.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let controllers = parts.next()?;
+        let fits = controllers.split(',').any(|one| one == controller);
+        fits.then(|| parts.next())?
+    })
+}
+
+fn below(mount: &Path, group: Option<&str>) -> PathBuf {
+    mount.join(group.unwrap_or_default().trim_start_matches('/'))
+}
+
+/// The groups of one boot of one instance. They stay until [`Groups::remove`].
+#[derive(Debug)]
+pub struct Groups {
+    unified: PathBuf,
+    v1: Vec<PathBuf>,
+    /// `cgroup.procs` of the v1 groups, open for writing.
+    pub joins_v1: Vec<OwnedFd>,
+    /// What could not be limited, in words for the log.
+    pub unlimited: Vec<&'static str>,
+}
+
+impl Groups {
+    /// Makes them. `owner` is the instance's root as the host sees it.
+    ///
+    /// # Errors
+    /// When the cgroup2 folder can't be made; a limit that can't be set is told in
+    /// [`Groups::unlimited`] only.
+    pub fn make(layout: &Layout, name: &str, owner: u32, memory_mib: u64) -> io::Result<Self> {
+        let unified = layout.unified.join(name);
+        fs::create_dir(&unified)?;
+        for file in [
+            "",
+            "cgroup.procs",
+            "cgroup.subtree_control",
+            "cgroup.threads",
+        ] {
+            chown(unified.join(file), Some(owner), Some(owner))?;
+        }
+        let mut groups = Self {
+            unified,
+            v1: Vec::new(),
+            joins_v1: Vec::new(),
+            unlimited: Vec::new(),
+        };
+        let memory = (memory_mib * 1024 * 1024).to_string();
+        let limits = [
+            (
+                &layout.memory_v1,
+                "memory.limit_in_bytes",
+                "memory.max",
+                memory,
+                "memory",
+            ),
+            (
+                &layout.pids_v1,
+                "pids.max",
+                "pids.max",
+                MAXIMUM_PROCESSES.to_string(),
+                "processes",
+            ),
+        ];
+        for (parent, v1_file, v2_file, value, what) in limits {
+            let limited = match parent {
+                Some(parent) => groups.limit_v1(&parent.join(name), v1_file, &value),
+                None => fs::write(groups.unified.join(v2_file), &value),
+            };
+            if limited.is_err() {
+                groups.unlimited.push(what);
+            }
+        }
+        Ok(groups)
+    }
+
+    fn limit_v1(&mut self, folder: &Path, file: &str, value: &str) -> io::Result<()> {
+        fs::create_dir(folder)?;
+        self.v1.push(folder.to_owned());
+        fs::write(folder.join(file), value)?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let join = rustix::fs::open(folder.join("cgroup.procs"), flags, Mode::empty())?;
+        self.joins_v1.push(join);
+        Ok(())
+    }
+
+    /// Puts a process into the v1 groups; the cgroup2 is joined at its birth.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub fn add(&self, pid: rustix::process::Pid) -> io::Result<()> {
+        let number = pid.as_raw_nonzero().to_string();
+        for join in &self.joins_v1 {
+            rustix::io::write(join.as_fd(), number.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The cgroup2 folder, to clone init into.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        open_folder(&self.unified)
+    }
+
+    /// A fresh group for one command, inside the instance's.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn make_command(&self, number: u64) -> io::Result<CommandGroup> {
+        let path = self.unified.join(format!("command-{number}"));
+        fs::create_dir(&path)?;
+        let folder = open_folder(&path)?;
+        let kill = rustix::fs::openat(
+            &folder,
+            "cgroup.kill",
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        Ok(CommandGroup { path, folder, kill })
+    }
+
+    /// Ends whatever is left in them and removes them.
+    ///
+    /// # Errors
+    /// When something doesn't end.
+    pub fn remove(&self) -> io::Result<()> {
+        remove(&self.unified)?;
+        for folder in &self.v1 {
+            remove(folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// The group of one command.
+#[derive(Debug)]
+pub struct CommandGroup {
+    path: PathBuf,
+    folder: OwnedFd,
+    kill: OwnedFd,
+}
+
+impl CommandGroup {
+    /// To clone into.
+    pub fn folder(&self) -> &OwnedFd {
+        &self.folder
+    }
+
+    /// Kills everything in it.
+    pub fn kill(&self) {
+        // A group that the instance has removed has nobody in it.
+        let _ = rustix::io::write(&self.kill, b"1");
+    }
+
+    /// Removes the folder, unless something goes on running in it: that is allowed,
+    /// and ends with the instance.
+    pub fn close(self) {
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+/// Kills what is in a group and removes it with everything below it.
+fn remove(folder: &Path) -> io::Result<()> {
+    let end = Instant::now() + GRACE;
+    loop {
+        match try_remove(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if Instant::now() > end => return Err(error),
+            // Killed processes leave their group a little later.
+            Err(_) => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+fn try_remove(folder: &Path) -> io::Result<()> {
+    // Only the cgroup2 has it; the processes of a v1 group are in one, too.
+    let kill = folder.join("cgroup.kill");
+    if kill.exists() {
+        fs::write(kill, "1")?;
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            try_remove(&entry.path())?;
+        }
+    }
+    fs::remove_dir(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+31 30 0:27 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+32 30 0:28 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
+33 30 0:29 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+";
+    const OWN: &str = "4:memory:/jobs/7\n8:pids:/\n0::/user.slice\n";
+
+    #[test]
+    fn limits_go_below_the_own_group_of_a_v1_controller() {
+        let layout = Layout::from_texts(HYBRID, OWN, &|_| true).unwrap();
+        assert_eq!(layout.unified, Path::new("/sys/fs/cgroup/unified/darkroom"));
+        let memory = Path::new("/sys/fs/cgroup/memory/jobs/7/darkroom");
+        assert_eq!(layout.memory_v1.as_deref(), Some(memory));
+        let pids = Path::new("/sys/fs/cgroup/pids/darkroom");
+        assert_eq!(layout.pids_v1.as_deref(), Some(pids));
+    }
+
+    #[test]
+    fn a_plain_cgroup2_has_no_v1_folders() {
+        let mounts = "33 30 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let writable = |folder: &Path| folder.to_string_lossy().contains("user.slice");
+        let layout = Layout::from_texts(mounts, OWN, &writable).unwrap();
+        let own = Path::new("/sys/fs/cgroup/user.slice/darkroom");
+        assert_eq!(layout.unified, own);
+        assert_eq!(layout.memory_v1, None);
+    }
+
+    #[test]
+    fn no_cgroup2_is_a_problem_with_a_hint() {
+        let problem = Layout::from_texts("", OWN, &|_| true).unwrap_err();
+        assert!(problem.hint.contains("/sys/fs/cgroup"));
+    }
+}

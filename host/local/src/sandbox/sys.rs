@@ -1,0 +1,378 @@
+//! The few system calls that neither std nor rustix offers, each behind a function
+//! that can't be misused from safe code, except [`spawn_child`], whose contract is
+//! in its own words.
+//!
+//! Used by everything in [`crate::sandbox`] that makes processes or mounts. This
+//! and [`super::child`] are the only places with unsafe code; no policy may stand
+//! here.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
+
+/// A child that was cloned, with the descriptor that names it for ever.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id as the host sees it.
+    pub pid: Pid,
+    /// Its pidfd.
+    pub pidfd: OwnedFd,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It called exit.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+impl From<WaitIdStatus> for Exit {
+    fn from(status: WaitIdStatus) -> Self {
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Code(-1),
+        }
+    }
+}
+
+/// Clones the calling process and runs `program` in the copy, which exits with the
+/// number that it returns.
+///
+/// `namespaces` are `CLONE_NEW*` flags; `cgroup` is a folder of a cgroup2 that the
+/// child starts in.
+///
+/// # Safety
+/// The calling process may have other threads, whose locks stay locked for ever in
+/// the copy. `program` must therefore only make system calls on memory that was
+/// prepared before: no allocation, no lock, no std input or output, no panic.
+///
+/// # Errors
+/// What clone3 answered.
+#[expect(unsafe_code, reason = "clone3 has no safe wrapper")]
+pub unsafe fn spawn_child(
+    namespaces: libc::c_int,
+    cgroup: Option<BorrowedFd<'_>>,
+    program: &mut dyn FnMut() -> i32,
+) -> io::Result<Child> {
+    let mut pidfd: libc::c_int = -1;
+    let mut flags = u64::from(namespaces.cast_unsigned()) | widen(libc::CLONE_PIDFD);
+    let mut group = 0;
+    if let Some(folder) = cgroup {
+        flags |= CLONE_INTO_CGROUP;
+        group = widen(folder.as_raw_fd());
+    }
+    let arguments = CloneArguments {
+        flags,
+        pidfd: (&raw mut pidfd).expose_provenance() as u64,
+        exit_signal: widen(libc::SIGCHLD),
+        cgroup: group,
+        ..CloneArguments::default()
+    };
+    // SAFETY: the structure is as long as is said and outlives the call; without
+    // CLONE_VM the child has its own copy of all memory, this stack included.
+    let pid = unsafe { clone3(&arguments) }?;
+    match Pid::from_raw(pid) {
+        None => exit_now(program()),
+        Some(pid) => Ok(Child {
+            pid,
+            // SAFETY: CLONE_PIDFD made this descriptor for us alone.
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        }),
+    }
+}
+
+/// In a child made by [`spawn_child`]: makes a sibling, a child of the child's own
+/// parent, and runs `program` in it. Returns the sibling's process id in the
+/// caller's process namespace.
+///
+/// # Safety
+/// As for [`spawn_child`].
+///
+/// # Errors
+/// What clone3 answered.
+#[expect(unsafe_code, reason = "clone3 has no safe wrapper")]
+pub unsafe fn spawn_sibling(program: &mut dyn FnMut() -> i32) -> io::Result<i32> {
+    let arguments = CloneArguments {
+        flags: widen(libc::CLONE_PARENT),
+        ..CloneArguments::default()
+    };
+    // SAFETY: as in `spawn_child`.
+    let pid = unsafe { clone3(&arguments) }?;
+    if pid == 0 {
+        exit_now(program());
+    }
+    Ok(pid)
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// The kernel's `struct clone_args`, 88 bytes.
+#[repr(C, align(8))]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+fn widen(number: libc::c_int) -> u64 {
+    u64::from(number.cast_unsigned())
+}
+
+#[expect(unsafe_code, reason = "clone3 has no safe wrapper")]
+unsafe fn clone3(arguments: &CloneArguments) -> io::Result<i32> {
+    // SAFETY: the pointer and the length describe one live structure.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            std::ptr::from_ref(arguments),
+            size_of::<CloneArguments>(),
+        )
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(i32::try_from(answer).unwrap_or(i32::MAX))
+}
+
+/// Ends the process at once: no destructor, no exit handler.
+#[expect(unsafe_code, reason = "std only offers an exit that runs handlers")]
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// Replaces the process by a program; returns only when that failed.
+///
+/// # Safety
+/// `arguments` and `environment` must be arrays of live C strings that end with a
+/// null pointer.
+#[expect(
+    unsafe_code,
+    reason = "execve has no safe wrapper that doesn't allocate"
+)]
+pub unsafe fn execute(
+    program: &CStr,
+    arguments: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> io::Error {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
+    }
+    io::Error::last_os_error()
+}
+
+/// Gives every signal its default action and lets all of them through, as a fresh
+/// program expects it: a Rust process ignores SIGPIPE, and ignoring is inherited.
+#[expect(unsafe_code, reason = "std and rustix leave signal actions to libc")]
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: no handler is installed; unknown and unchangeable signals are
+        // refused by the kernel, which is fine.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+    }
+    // SAFETY: the set is initialized by sigemptyset before it is used.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Marks every descriptor from `first` on to be closed by the next `execve`.
+pub fn close_on_execute_from(first: u32) {
+    #[expect(unsafe_code, reason = "close_range has no safe wrapper")]
+    // SAFETY: only sets a flag on descriptors, closes none.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+    }
+}
+
+/// Leaves the cgroup namespace of the caller for a new one that begins at the
+/// cgroup it is in.
+///
+/// # Errors
+/// What unshare answered.
+pub fn unshare_cgroup_namespace() -> io::Result<()> {
+    #[expect(unsafe_code, reason = "rustix marks unshare unsafe because of FILES")]
+    // SAFETY: descriptors stay shared.
+    unsafe {
+        rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP)?;
+    }
+    Ok(())
+}
+
+/// Puts the calling thread into a new network namespace.
+///
+/// # Errors
+/// What unshare answered.
+pub fn unshare_network() -> io::Result<()> {
+    #[expect(unsafe_code, reason = "rustix marks unshare unsafe because of FILES")]
+    // SAFETY: descriptors stay shared.
+    unsafe {
+        rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET)?;
+    }
+    Ok(())
+}
+
+/// The kernel's `struct mount_attr`.
+#[repr(C)]
+#[derive(Default)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Makes a detached mount show its owners through a user namespace's mapping.
+///
+/// # Errors
+/// What `mount_setattr` answered.
+pub fn map_owners(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io::Result<()> {
+    set_attributes(
+        mount,
+        &MountAttributes {
+            set: libc::MOUNT_ATTR_IDMAP,
+            user_namespace: widen(user_namespace.as_raw_fd()),
+            ..MountAttributes::default()
+        },
+    )
+}
+
+/// Makes a detached mount read-only, without devices, programs and set-uid bits.
+///
+/// # Errors
+/// What `mount_setattr` answered.
+pub fn make_plain_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
+    set_attributes(
+        mount,
+        &MountAttributes {
+            set: libc::MOUNT_ATTR_RDONLY
+                | libc::MOUNT_ATTR_NODEV
+                | libc::MOUNT_ATTR_NOEXEC
+                | libc::MOUNT_ATTR_NOSUID,
+            ..MountAttributes::default()
+        },
+    )
+}
+
+fn set_attributes(mount: BorrowedFd<'_>, attributes: &MountAttributes) -> io::Result<()> {
+    #[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]
+    // SAFETY: the pointer and the length describe one live structure.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            std::ptr::from_ref(attributes),
+            size_of::<MountAttributes>(),
+        )
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Lets the calling thread touch files as another user, with all of its
+/// capabilities kept. The thread must end afterwards.
+///
+/// # Errors
+/// When the kernel didn't do it.
+pub fn become_file_user(id: u32) -> io::Result<()> {
+    let kept = rustix::thread::capabilities(None)?;
+    #[expect(unsafe_code, reason = "setfsuid has no safe wrapper")]
+    // SAFETY: plain numbers; the calls change the calling thread only.
+    let now = unsafe {
+        libc::setfsgid(id);
+        libc::setfsuid(id);
+        libc::setfsuid(u32::MAX)
+    };
+    if now.cast_unsigned() != id {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    rustix::thread::set_capabilities(None, kept)?;
+    Ok(())
+}
+
+/// Waits until the child ends, and reaps it.
+///
+/// # Errors
+/// When it is not a child, or was reaped already.
+pub fn wait(child: BorrowedFd<'_>) -> io::Result<Exit> {
+    loop {
+        match rustix::process::waitid(WaitId::PidFd(child), WaitIdOptions::EXITED) {
+            Ok(Some(status)) => return Ok(status.into()),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Lets a command that std is going to start begin in a session of its own with no
+/// descriptor but the three.
+pub fn detach(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    #[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
+    // SAFETY: only system calls on no memory at all.
+    unsafe {
+        command.pre_exec(|| {
+            close_on_execute_from(3);
+            rustix::process::setsid()?;
+            Ok(())
+        });
+    }
+}
+
+/// The number of a real-time signal as C libraries count them.
+pub fn real_time_signal(number: i32) -> i32 {
+    libc::SIGRTMIN() + number
+}
+
+/// Sends a signal by number to the process that a pidfd names.
+///
+/// # Errors
+/// What the kernel answered; a process that has ended is none.
+pub fn send_signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    #[expect(unsafe_code, reason = "rustix doesn't know real-time signals")]
+    // SAFETY: the null pointer means plain signal information.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if answer < 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ESRCH) {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
