@@ -120,6 +120,11 @@ impl BuildError {
         }
     }
 
+    /// Whether the compiler refused the code, so that its words were progress already.
+    pub(crate) fn is_compiler(&self) -> bool {
+        matches!(self, Self::Cargo(CargoError::Compile(_)))
+    }
+
     /// Whether the fault is the machine's set-up, rather than the crate's.
     pub(crate) fn is_setup(&self) -> bool {
         matches!(
@@ -142,17 +147,30 @@ pub(crate) fn build(
     if !folder.join("Cargo.toml").is_file() {
         return Err(CargoError::NoCrate(folder.clone()).into());
     }
-    let route = toolchain::choose(tools, folder)?;
-    match &route {
-        Route::Installed => {}
-        Route::Added => progress("rustup added the target wasm32-unknown-unknown"),
-        Route::FromSource { rustc, .. } => progress(&format!(
-            "compiling the standard library from the source of {}",
-            rustc.display()
-        )),
-    }
-    let target_dir = target_dir(request, &route);
-    let artifacts = cargo::compile(tools, &route, folder, target_dir.as_deref(), progress)?;
+    let from_source = from_source_dir(request);
+    let route = toolchain::choose(tools, folder, from_source.is_dir())?;
+    // Modules of two compilers in one folder would make each other stale, so the library
+    // that is compiled from source has a folder of its own.
+    let target_dir = match &route {
+        Route::Installed => request.target_dir.as_deref(),
+        Route::Added => {
+            progress("rustup added the target wasm32-unknown-unknown");
+            request.target_dir.as_deref()
+        }
+        Route::FromSource { rustc, .. } => {
+            if !from_source.is_dir() {
+                progress(&format!(
+                    "rustup can't add the target wasm32-unknown-unknown; {} compiles the standard \
+                     library, which takes a minute or two, once",
+                    rustc.display()
+                ));
+            }
+            Some(from_source.as_path())
+        }
+    };
+    let mut artifacts = cargo::compile(tools, &route, folder, target_dir, progress)?;
+    // Cargo tells of them as they are done, in any order.
+    artifacts.sort_by(|one, other| one.package.cmp(&other.package));
     let mut packer = Packer { runtime: None };
     let count = artifacts.len();
     artifacts
@@ -161,14 +179,12 @@ pub(crate) fn build(
         .collect()
 }
 
-/// Modules of two compilers in one folder would make each other stale, so the library
-/// that is compiled from source has a folder of its own.
-fn target_dir(request: &Request, route: &Route) -> Option<PathBuf> {
-    match (route, &request.target_dir) {
-        (Route::FromSource { .. }, Some(folder)) => Some(folder.join("from-source")),
-        (Route::FromSource { .. }, None) => Some(request.folder.join("target/from-source")),
-        (_, folder) => folder.clone(),
-    }
+/// Cargo's folder where the standard library is compiled too.
+fn from_source_dir(request: &Request) -> PathBuf {
+    let target = request.target_dir.clone();
+    target
+        .unwrap_or_else(|| request.folder.join("target"))
+        .join("from-source")
 }
 
 /// The output of an artifact.

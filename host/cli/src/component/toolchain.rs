@@ -91,11 +91,20 @@ impl ToolchainError {
     }
 }
 
-/// Finds a route for the crate in `folder`, whose own choice of toolchain counts.
-pub(crate) fn choose(tools: &Tools, folder: &Path) -> Result<Route, ToolchainError> {
+/// Finds a route for the crate in `folder`, whose own choice of toolchain counts. With
+/// `source_before` an earlier build went from source, and rustup, which may wait for a
+/// network that is not there, is not asked again.
+pub(crate) fn choose(
+    tools: &Tools,
+    folder: &Path,
+    source_before: bool,
+) -> Result<Route, ToolchainError> {
     let rustc = has_target(tools, folder);
     if matches!(rustc, Ok(true)) {
         return Ok(Route::Installed);
+    }
+    if let Some(route) = source_before.then(|| from_source(tools)).flatten() {
+        return Ok(route);
     }
     let rustup = match add_target(tools, folder) {
         Ok(()) if matches!(has_target(tools, folder), Ok(true)) => return Ok(Route::Added),
@@ -223,7 +232,7 @@ mod tests {
         }
 
         fn choose(&self) -> Result<Route, ToolchainError> {
-            choose(&self.tools(), self.folder.path())
+            choose(&self.tools(), self.folder.path(), false)
         }
     }
 
@@ -281,6 +290,24 @@ mod tests {
             linker: own.join("rust-lld"),
         };
         assert_eq!(machine.choose().unwrap(), route);
+    }
+
+    #[test]
+    fn rustup_is_not_asked_again_where_the_source_served_before() {
+        let machine = Machine::new();
+        machine.rustc("rustc");
+        let debian = machine.rustc("debian");
+        machine.program(
+            "rustup",
+            &format!("touch '{}'; exit 1", machine.path("asked").display()),
+        );
+        let source = machine.path("debian-root/lib/rustlib/src/rust/library/std");
+        fs::create_dir_all(&source).unwrap();
+        fs::write(source.join("Cargo.toml"), "").unwrap();
+        fs::write(machine.path("wasm-ld"), "").unwrap();
+        let route = choose(&machine.tools(), machine.folder.path(), true).unwrap();
+        assert!(matches!(route, Route::FromSource { rustc, .. } if rustc == debian));
+        assert!(!machine.path("asked").exists());
     }
 
     #[test]

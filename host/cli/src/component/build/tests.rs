@@ -4,11 +4,12 @@
 
 use super::*;
 use crate::component::inspect::{check, inspect};
-use darkroom_contract::Role;
+use darkroom_contract::{Ended, Ending, Machine, Role};
 use darkroom_runtime::pack::Check;
+use darkroom_runtime::{Call, CallError};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 const SOURCE: &str = r#"
@@ -24,7 +25,10 @@ const SOURCE: &str = r#"
     }
     impl Builder for Hello {
         fn build() -> Result<(), String> {
-            write_asset("page", "/page", "page.html");
+            let whom = inputs::texts("to");
+            assert!(!whom.is_empty(), "nobody to greet");
+            write_asset("page", "/page", "page.html").mode(0o600);
+            shell("look", "true").environment("WHOM", whom.join("\n")).output();
             Ok(())
         }
     }
@@ -146,6 +150,56 @@ fn a_crate_becomes_a_component_once() {
     );
     // And a changed output is made anew.
     assert_eq!(run(&request).unwrap().remove(0), third);
+}
+
+/// What a call of the builder comes to, with an empty history.
+fn call(file: &Path, to: &[&str]) -> Result<Ended, CallError> {
+    let runtime = Runtime::new(Config::default()).unwrap();
+    let component = runtime.load(&fs::read(file).unwrap(), "hello").unwrap();
+    let arguments = serde_json::json!({ "to": to });
+    let inputs = component
+        .description()
+        .inputs(arguments.as_object().unwrap())
+        .unwrap();
+    let call = Call {
+        role: Role::Builder,
+        inputs,
+        machine: Machine::default(),
+        history: Arc::default(),
+        previous: None,
+    };
+    let runs = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runs.block_on(runtime.call(&component, call))
+}
+
+#[test]
+fn a_component_of_the_sdk_runs_and_its_panic_is_heard() {
+    let _turn = turn();
+    let folder = hello();
+    fs::create_dir(folder.path().join("assets")).unwrap();
+    fs::write(folder.path().join("assets/page.html"), "hello").unwrap();
+    let file = run(&request(&folder)).unwrap().remove(0).file;
+    let ended = call(&file, &["Ann", "Bob"]).unwrap();
+    assert!(matches!(ended.ending, Ending::Suspended { .. }));
+    assert_eq!(ended.steps[0].mode, Some(0o600));
+    assert_eq!(
+        ended.steps[1].environment,
+        [("WHOM".to_owned(), "Ann\nBob".to_owned())]
+    );
+
+    let error = call(&file, &[]).unwrap_err();
+    let heard: Vec<_> = error
+        .messages()
+        .iter()
+        .map(|message| &*message.text)
+        .collect();
+    assert!(
+        heard[0].contains("the component panicked") && heard[0].contains("nobody to greet"),
+        "{heard:?}"
+    );
+    assert!(heard[0].contains("src/lib.rs"), "{heard:?}");
 }
 
 fn seen_description(bytes: &[u8]) -> String {
