@@ -15,11 +15,11 @@
 pub(crate) mod fuse;
 pub(crate) mod jobs;
 pub(crate) mod layers;
-pub(crate) mod ledger;
+pub mod ledger;
 pub(crate) mod meta;
-pub(crate) mod requests;
+pub mod requests;
 pub(crate) mod rows;
-pub(crate) mod stock;
+pub mod stock;
 pub mod store;
 pub(crate) mod tokens;
 

@@ -34,6 +34,15 @@ pub(crate) trait Row: Serialize + DeserializeOwned + Send + 'static {
     fn account(&self) -> Option<&AccountId>;
 }
 
+/// What lies on a disk, in the words of an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct System {
+    pub(crate) platform: String,
+    pub(crate) os_name: String,
+    pub(crate) architecture: String,
+    pub(crate) boot_mode: String,
+}
+
 /// An instance. Its system disk is a [`DiskRow`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InstanceRow {
@@ -56,7 +65,6 @@ pub(crate) struct InstanceRow {
     pub(crate) range: Range,
     pub(crate) bandwidth_out: u32,
     pub(crate) spot_strategy: String,
-    pub(crate) key_pair: String,
     pub(crate) deletion_protection: bool,
     pub(crate) auto_release_at: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
@@ -79,6 +87,7 @@ pub(crate) struct DiskRow {
     pub(crate) description: String,
     pub(crate) category: String,
     pub(crate) size_gib: u32,
+    pub(crate) system: System,
     pub(crate) layers: Vec<LayerId>,
     pub(crate) created_at: Timestamp,
     pub(crate) tags: Vec<RowTag>,
@@ -95,6 +104,7 @@ pub(crate) struct SnapshotRow {
     /// Empty for a snapshot that came with a copied image.
     pub(crate) disk: DiskId,
     pub(crate) disk_size_gib: u32,
+    pub(crate) system: System,
     pub(crate) status: SnapshotStatus,
     pub(crate) layers: Vec<LayerId>,
     pub(crate) size_bytes: u64,
@@ -113,6 +123,8 @@ pub(crate) struct Share {
 /// An image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ImageRow {
+    /// What the row is found by: the id, of a public image with its region before it.
+    pub(crate) key: String,
     pub(crate) id: ImageId,
     pub(crate) region: RegionId,
     /// None: a public image, made from a driver's base.
@@ -121,10 +133,7 @@ pub(crate) struct ImageRow {
     pub(crate) family: String,
     pub(crate) version: String,
     pub(crate) description: String,
-    pub(crate) platform: String,
-    pub(crate) os_name: String,
-    pub(crate) architecture: String,
-    pub(crate) boot_mode: String,
+    pub(crate) system: System,
     pub(crate) status: ImageStatus,
     pub(crate) size_gib: u32,
     pub(crate) snapshot: Option<SnapshotId>,
@@ -251,7 +260,7 @@ row!(FileRow, "files");
 impl Row for ImageRow {
     const TABLE: &'static str = "images";
     fn id(&self) -> &str {
-        self.id.as_str()
+        &self.key
     }
     fn region(&self) -> &RegionId {
         &self.region

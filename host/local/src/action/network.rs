@@ -1,0 +1,202 @@
+//! vSwitches and security groups: each account has default ones in each region, made
+//! when somebody first looks.
+
+use darkroom_ecs::action::{
+    DescribeSecurityGroups, DescribeSecurityGroupsResponse, DescribeVSwitches,
+    DescribeVSwitchesResponse, SecurityGroup, SecurityGroups, VSwitch, VSwitches,
+};
+use darkroom_ecs::error::ErrorCode;
+use darkroom_ecs::id::{RegionId, VpcId};
+use rusqlite::Transaction;
+
+use super::page::{self, Paging};
+use super::words::{fits, new_id, seconds, shown_tags, tagged};
+use super::{Context, Serve};
+use crate::catalogue;
+use crate::fault::Fault;
+use crate::network::VSWITCH_BITS;
+use crate::state::rows::{self, InstanceRow, SecurityGroupRow, VSwitchRow};
+use crate::state::store::StoreError;
+
+/// Makes the account's default network in a region if it isn't there.
+pub(super) async fn ensure(cx: &Context, region: &RegionId) -> Result<(), Fault> {
+    let (account, place) = (cx.account.clone(), region.clone());
+    let there = cx
+        .cloud
+        .store
+        .read(move |tx| {
+            let known = rows::list::<VSwitchRow>(tx, &place, Some(&account))?;
+            Ok::<_, StoreError>(!known.is_empty())
+        })
+        .await?;
+    if there {
+        return Ok(());
+    }
+    let this = cx.clone();
+    let region = region.clone();
+    cx.cloud.store.write(move |tx| make(tx, &this, &region)).await
+}
+
+fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fault> {
+    if !rows::list::<VSwitchRow>(tx, region, Some(&cx.account))?.is_empty() {
+        return Ok(());
+    }
+    let vpc: VpcId = new_id("vpc-");
+    let used = rows::all::<VSwitchRow>(tx)?;
+    let whole = cx.cloud.range;
+    for zone in catalogue::zones(region) {
+        let taken = rows::all::<VSwitchRow>(tx)?;
+        let parts = (0..1_u32 << VSWITCH_BITS)
+            .filter_map(|index| whole.part(whole.prefix() + VSWITCH_BITS, index));
+        let mut free = parts.filter(|part| taken.iter().all(|other| other.row.range != *part));
+        let range = free.next().ok_or_else(|| {
+            Fault::forbidden(
+                ErrorCode::Other("QuotaExceed.VSwitch".to_owned()),
+                format!("All {} ranges of {whole} are used by vSwitches.", used.len()),
+            )
+        })?;
+        let row = VSwitchRow {
+            id: new_id("vsw-"),
+            region: region.clone(),
+            account: cx.account.clone(),
+            zone,
+            vpc: vpc.clone(),
+            range,
+            created_at: cx.now,
+        };
+        rows::put(tx, &row)?;
+    }
+    let group = SecurityGroupRow {
+        id: new_id("sg-"),
+        region: region.clone(),
+        account: cx.account.clone(),
+        vpc,
+        name: "default".to_owned(),
+        created_at: cx.now,
+        tags: Vec::new(),
+    };
+    Ok(rows::put(tx, &group)?)
+}
+
+impl Serve for DescribeVSwitches {
+    async fn serve(self, cx: &Context) -> Result<DescribeVSwitchesResponse, Fault> {
+        ensure(cx, &self.region_id).await?;
+        let (region, account) = (self.region_id.clone(), cx.account.clone());
+        let (found, instances) = cx
+            .cloud
+            .store
+            .read(move |tx| {
+                let switches = rows::list::<VSwitchRow>(tx, &region, Some(&account))?;
+                let instances = rows::list::<InstanceRow>(tx, &region, Some(&account))?;
+                Ok::<_, StoreError>((switches, instances))
+            })
+            .await?;
+        let wanted = found.into_iter().filter(|placed| {
+            let row = &placed.row;
+            self.vswitch_id.as_ref().is_none_or(|id| *id == row.id)
+                && self.vpc_id.as_ref().is_none_or(|id| *id == row.vpc)
+                && self.zone_id.as_ref().is_none_or(|id| *id == row.zone)
+                && self.is_default.is_none_or(|default| default)
+        });
+        let paging = Paging {
+            number: self.page_number,
+            size: self.page_size,
+            most: 50,
+            ..Paging::default()
+        };
+        // The first zone first.
+        let mut wanted: Vec<_> = wanted.collect();
+        wanted.sort_by_key(|placed| placed.seq);
+        let page = page::cut(wanted, &paging)?;
+        let shown = page.rows.into_iter().map(|row| {
+            let used = instances.iter().filter(|placed| placed.row.vswitch == row.id).count();
+            VSwitch {
+                vswitch_id: row.id,
+                vswitch_name: "default".to_owned(),
+                vpc_id: row.vpc,
+                zone_id: row.zone,
+                cidr_block: row.range.to_string(),
+                is_default: true,
+                status: "Available".to_owned(),
+                available_ip_address_count: u64::try_from(row.range.hosts().count() - used)
+                    .unwrap_or_default(),
+                description: String::new(),
+                creation_time: seconds(row.created_at),
+            }
+        });
+        Ok(DescribeVSwitchesResponse {
+            vswitches: VSwitches {
+                vswitch: shown.collect(),
+            },
+            total_count: page.total,
+            page_number: page.number,
+            page_size: page.size,
+            ..DescribeVSwitchesResponse::default()
+        })
+    }
+}
+
+impl Serve for DescribeSecurityGroups {
+    async fn serve(self, cx: &Context) -> Result<DescribeSecurityGroupsResponse, Fault> {
+        if self.dry_run == Some(true) {
+            return Err(Fault::dry_run());
+        }
+        ensure(cx, &self.region_id).await?;
+        let (region, account) = (self.region_id.clone(), cx.account.clone());
+        let (mut found, instances) = cx
+            .cloud
+            .store
+            .read(move |tx| {
+                let groups = rows::list::<SecurityGroupRow>(tx, &region, Some(&account))?;
+                let instances = rows::list::<InstanceRow>(tx, &region, Some(&account))?;
+                Ok::<_, StoreError>((groups, instances))
+            })
+            .await?;
+        found.retain(|placed| {
+            let row = &placed.row;
+            let listed = self.security_group_ids.as_ref();
+            self.security_group_id.as_ref().is_none_or(|id| *id == row.id)
+                && listed.is_none_or(|list| list.0.contains(&row.id))
+                && self.vpc_id.as_ref().is_none_or(|id| *id == row.vpc)
+                && self.security_group_name.as_ref().is_none_or(|name| fits(name, &row.name))
+                && self.security_group_type.as_ref().is_none_or(|kind| kind == "normal")
+                && self.network_type.as_ref().is_none_or(|kind| kind == "vpc")
+                && tagged(&row.tags, &self.tag)
+        });
+        let paging = Paging {
+            number: self.page_number,
+            size: self.page_size,
+            max_results: self.max_results,
+            next_token: self.next_token,
+            least: 1,
+            most: 100,
+        };
+        let page = page::cut(found, &paging)?;
+        let shown = page.rows.into_iter().map(|row| {
+            let members = instances
+                .iter()
+                .filter(|placed| placed.row.security_groups.contains(&row.id));
+            SecurityGroup {
+                ecs_count: u32::try_from(members.count()).unwrap_or(u32::MAX),
+                security_group_id: row.id,
+                security_group_name: row.name,
+                security_group_type: "normal".to_owned(),
+                vpc_id: row.vpc,
+                description: String::new(),
+                creation_time: seconds(row.created_at),
+                tags: shown_tags(&row.tags),
+            }
+        });
+        Ok(DescribeSecurityGroupsResponse {
+            security_groups: SecurityGroups {
+                security_group: shown.collect(),
+            },
+            region_id: self.region_id,
+            total_count: page.total,
+            page_number: page.number,
+            page_size: page.size,
+            next_token: page.next_token,
+            ..DescribeSecurityGroupsResponse::default()
+        })
+    }
+}

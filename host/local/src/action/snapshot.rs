@@ -1,0 +1,250 @@
+//! Snapshots of disks: make, list, delete. They outlive instances and images, and
+//! cost money until they are deleted.
+
+use darkroom_ecs::action::{
+    CreateSnapshot, CreateSnapshotResponse, DeleteSnapshot, DeleteSnapshotResponse,
+    DescribeSnapshots, DescribeSnapshotsResponse, InstanceStatus, Snapshot, SnapshotStatus,
+    Snapshots,
+};
+use darkroom_ecs::error::ErrorCode;
+use darkroom_ecs::id::{AccountId, SnapshotId};
+use rusqlite::Transaction;
+
+use super::page::{self, Paging};
+use super::words::{fits, new_id, row_tags, seconds, shown_tags, tagged};
+use super::{Context, Serve, Token};
+use crate::fault::Fault;
+use crate::jobs;
+use crate::state::jobs::{self as job_rows, Job, SnapshotPhase, Task};
+use crate::state::rows::{self, DiskRow, ImageRow, InstanceRow, SnapshotRow};
+use crate::state::store::StoreError;
+use crate::state::{layers, ledger};
+
+/// The account's snapshot of this id.
+pub(super) fn mine(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    id: &SnapshotId,
+) -> Result<SnapshotRow, Fault> {
+    let found = rows::get::<SnapshotRow>(tx, id.as_str())?;
+    found.filter(|row| row.account == *account).ok_or_else(|| {
+        Fault::missing(
+            ErrorCode::InvalidSnapshotIdNotFound,
+            format!("The specified SnapshotId {id} does not exist."),
+        )
+    })
+}
+
+/// A snapshot of a disk that is about to be made.
+pub(super) fn of_disk(disk: &DiskRow, cx: &Context) -> SnapshotRow {
+    SnapshotRow {
+        id: new_id("s-"),
+        region: disk.region.clone(),
+        account: disk.account.clone(),
+        name: String::new(),
+        description: String::new(),
+        disk: disk.id.clone(),
+        disk_size_gib: disk.size_gib,
+        system: disk.system.clone(),
+        status: SnapshotStatus::Progressing,
+        layers: Vec::new(),
+        size_bytes: 0,
+        retention_days: None,
+        created_at: cx.now,
+        tags: Vec::new(),
+    }
+}
+
+/// The local cloud writes a disk down when nothing changes it.
+pub(super) fn check_stopped(row: &InstanceRow) -> Result<(), Fault> {
+    if row.status == InstanceStatus::Stopped {
+        return Ok(());
+    }
+    Err(Fault::forbidden(
+        ErrorCode::IncorrectInstanceStatus,
+        format!(
+            "The current status of the resource does not support this operation: the instance {} is {}, the local cloud needs it Stopped.",
+            row.id, row.status
+        ),
+    ))
+}
+
+impl Serve for CreateSnapshot {
+    fn token(&self) -> Option<&str> {
+        self.client_token.as_deref()
+    }
+
+    async fn serve(self, cx: &Context) -> Result<CreateSnapshotResponse, Fault> {
+        let tags = row_tags(&self.tag)?;
+        let this = cx.clone();
+        let (number, response) = cx
+            .cloud
+            .store
+            .write(move |tx| {
+                let disk = rows::get::<DiskRow>(tx, self.disk_id.as_str())?
+                    .filter(|row| row.account == this.account)
+                    .ok_or_else(|| {
+                        Fault::missing(
+                            ErrorCode::InvalidDiskIdNotFound,
+                            format!("The specified DiskId {} does not exist.", self.disk_id),
+                        )
+                    })?;
+                let instance = super::instance::mine(tx, &this.account, &disk.instance)?;
+                check_stopped(&instance)?;
+                let row = SnapshotRow {
+                    name: self.snapshot_name.unwrap_or_default(),
+                    description: self.description.unwrap_or_default(),
+                    retention_days: self.retention_days,
+                    tags,
+                    ..of_disk(&disk, &this)
+                };
+                rows::put(tx, &row)?;
+                let task = Task::Snapshot {
+                    instance: instance.id,
+                    snapshot: row.id.clone(),
+                    image: None,
+                    phase: SnapshotPhase::Committing,
+                };
+                let created_at = this.now;
+                let number = job_rows::add(tx, &Job { task, created_at })?;
+                let response = CreateSnapshotResponse {
+                    snapshot_id: row.id,
+                    ..CreateSnapshotResponse::default()
+                };
+                Token::keep(this.token.as_ref(), tx, &response)?;
+                Ok::<_, Fault>((number, response))
+            })
+            .await?;
+        jobs::begin(&cx.cloud, number);
+        Ok(response)
+    }
+}
+
+impl Serve for DescribeSnapshots {
+    async fn serve(self, cx: &Context) -> Result<DescribeSnapshotsResponse, Fault> {
+        if !self.filter.is_empty() {
+            return Err(Fault::unsupported("Filter.N"));
+        }
+        if self.dry_run == Some(true) {
+            return Err(Fault::dry_run());
+        }
+        let (region, account) = (self.region_id.clone(), cx.account.clone());
+        let (mut found, images, disks) = cx
+            .cloud
+            .store
+            .read(move |tx| {
+                Ok::<_, StoreError>((
+                    rows::list::<SnapshotRow>(tx, &region, Some(&account))?,
+                    rows::list::<ImageRow>(tx, &region, Some(&account))?,
+                    rows::list::<DiskRow>(tx, &region, Some(&account))?,
+                ))
+            })
+            .await?;
+        let usage = |row: &SnapshotRow| {
+            let used = images.iter().any(|placed| placed.row.snapshot.as_ref() == Some(&row.id));
+            if used { "image" } else { "none" }
+        };
+        found.retain(|placed| {
+            let row = &placed.row;
+            let disk = disks.iter().find(|disk| disk.row.id == row.disk);
+            let instance = disk.map(|disk| &disk.row.instance);
+            let listed = self.snapshot_ids.as_ref();
+            listed.is_none_or(|list| list.0.is_empty() || list.0.contains(&row.id))
+                && self.snapshot_name.as_ref().is_none_or(|name| fits(name, &row.name))
+                && self.disk_id.as_ref().is_none_or(|id| *id == row.disk)
+                && self.instance_id.as_ref().is_none_or(|id| Some(id) == instance)
+                && self.status.as_ref().is_none_or(|text| text == "all" || text == row.status.as_str())
+                && self.snapshot_type.as_ref().is_none_or(|text| text == "all" || text == "user")
+                && self.source_disk_type.as_ref().is_none_or(|text| text.eq_ignore_ascii_case("system"))
+                && self.usage.as_ref().is_none_or(|text| text == usage(row))
+                && self.encrypted != Some(true)
+                && tagged(&row.tags, &self.tag)
+        });
+        let paging = Paging {
+            number: self.page_number,
+            size: self.page_size,
+            max_results: self.max_results,
+            next_token: self.next_token.clone(),
+            least: 1,
+            most: 100,
+        };
+        let page = page::cut(found, &paging)?;
+        let shown = page.rows.into_iter().map(|row| {
+            let usage = usage(&row).to_owned();
+            shown(row, usage)
+        });
+        Ok(DescribeSnapshotsResponse {
+            snapshots: Snapshots {
+                snapshot: shown.collect(),
+            },
+            total_count: page.total,
+            page_number: page.number,
+            page_size: page.size,
+            next_token: page.next_token,
+            ..DescribeSnapshotsResponse::default()
+        })
+    }
+}
+
+fn shown(row: SnapshotRow, usage: String) -> Snapshot {
+    let there = row.status == SnapshotStatus::Accomplished;
+    Snapshot {
+        snapshot_id: row.id,
+        snapshot_name: row.name,
+        description: row.description,
+        region_id: row.region,
+        status: row.status,
+        progress: if there { "100%" } else { "0%" }.to_owned(),
+        available: there,
+        snapshot_type: "user".to_owned(),
+        source_disk_id: row.disk,
+        source_disk_type: "system".to_owned(),
+        source_disk_size: row.disk_size_gib.to_string(),
+        usage,
+        retention_days: row.retention_days,
+        creation_time: seconds(row.created_at),
+        last_modified_time: seconds(row.created_at),
+        tags: shown_tags(&row.tags),
+        ..Snapshot::default()
+    }
+}
+
+impl Serve for DeleteSnapshot {
+    async fn serve(self, cx: &Context) -> Result<DeleteSnapshotResponse, Fault> {
+        let (account, now) = (cx.account.clone(), cx.now);
+        cx.cloud
+            .store
+            .write(move |tx| {
+                let row = mine(tx, &account, &self.snapshot_id)?;
+                let images = rows::list::<ImageRow>(tx, &row.region, Some(&account))?;
+                if images.iter().any(|placed| placed.row.snapshot.as_ref() == Some(&row.id)) {
+                    return Err(Fault::forbidden(
+                        ErrorCode::SnapshotCreatedImage,
+                        "The snapshot has been used to create an image: delete the image first.",
+                    ));
+                }
+                if !job_rows::of(tx, row.id.as_str())?.is_empty() {
+                    return Err(Fault::forbidden(
+                        ErrorCode::SnapshotNotReady,
+                        "The snapshot is not ready: it is being made.",
+                    ));
+                }
+                remove(tx, &row, now)
+            })
+            .await?;
+        jobs::sweep(&cx.cloud);
+        Ok(DeleteSnapshotResponse::default())
+    }
+}
+
+/// Removes a snapshot from the state and the bill.
+pub(super) fn remove(
+    tx: &Transaction<'_>,
+    row: &SnapshotRow,
+    now: jiff::Timestamp,
+) -> Result<(), Fault> {
+    layers::release(tx, row.id.as_str())?;
+    ledger::close(tx, row.id.as_str(), now)?;
+    rows::remove::<SnapshotRow>(tx, row.id.as_str())?;
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! The cloud itself: state, driver and clock together, and how it comes up.
+//!
+//! Used by the actions (through a [`Context`](crate::action::Context)), the jobs and
+//! the admin API. It comes up the same way after an orderly end, a kill and a power
+//! cut: what nobody was promised is unmade, what nobody knows is collected, what was
+//! promised goes on. Nothing here parses requests.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use darkroom_ecs::action::InstanceStatus;
+use darkroom_ecs::id::{AccountId, InstanceId};
+use tokio::sync::{Notify, RwLock};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::driver::{Driver, DriverError, Observed, Problem};
+use crate::files::{self, Account, AccountsFile};
+use crate::jobs;
+use crate::network::{self, Range};
+use crate::state::rows::{self, InstanceRow};
+use crate::state::store::{Store, StoreError};
+use crate::state::{self, jobs as job_rows, layers, meta};
+
+/// Why a cloud doesn't come up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its files can't be used.
+    #[error(transparent)]
+    Files(#[from] files::FileError),
+    /// Its state can't be used.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// This machine lacks something that the driver needs.
+    #[error("this machine can't run instances: {}", sentences(.0))]
+    Machine(Vec<Problem>),
+    /// The driver failed.
+    #[error("the instances can't be taken over")]
+    Driver(#[from] DriverError),
+    /// No private range is free.
+    #[error(
+        "every private address range of this machine has a route already: name one for the \
+         instances in the configuration"
+    )]
+    NoRange,
+    /// The files have another id layout.
+    #[error(
+        "the images in {root} were made by {was}, this server runs as {is}: their file owners \
+         would be wrong. Use another folder, or run it as {was}"
+    )]
+    Layout {
+        /// The cloud's folder.
+        root: std::path::PathBuf,
+        /// `root` or `an ordinary user`.
+        was: &'static str,
+        /// The same for this process.
+        is: &'static str,
+    },
+}
+
+fn sentences(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{} ({})", problem.message, problem.hint))
+        .collect();
+    lines.join("; ")
+}
+
+/// Everything that the server's parts share.
+pub(crate) struct Cloud {
+    pub(crate) store: Store,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) range: Range,
+    /// Held for reading between making a layer and writing down who needs it, for
+    /// writing while layers are removed.
+    pub(crate) layers: RwLock<()>,
+    /// A job has ended or reached another phase.
+    pub(crate) changed: Notify,
+    /// Somebody has set a release time.
+    pub(crate) release_set: Notify,
+    /// Ends every task of this cloud.
+    pub(crate) end: CancellationToken,
+}
+
+/// Whose ids files have under this process.
+fn layout() -> &'static str {
+    if rustix::process::geteuid().is_root() {
+        "root"
+    } else {
+        "user"
+    }
+}
+
+fn layout_name(layout: &str) -> &'static str {
+    if layout == "root" { "root" } else { "an ordinary user" }
+}
+
+impl Cloud {
+    /// Brings the cloud of a folder up. Its jobs run when this returns.
+    pub(crate) async fn open(
+        root: &Path,
+        driver: Arc<dyn Driver>,
+        clock: Arc<dyn Clock>,
+        range: Option<Range>,
+        end: CancellationToken,
+    ) -> Result<Arc<Self>, OpenError> {
+        driver.probe().map_err(OpenError::Machine)?;
+        let accounts = AccountsFile::ensure(root)?.accounts;
+        let store = Store::open(&root.join(files::STATE), state::MIGRATIONS)?;
+        let range = settle_meta(&store, root, range).await?;
+        let cloud = Arc::new(Self {
+            store,
+            driver,
+            clock,
+            accounts,
+            range,
+            layers: RwLock::new(()),
+            changed: Notify::new(),
+            release_set: Notify::new(),
+            end,
+        });
+        cloud.take_over().await?;
+        Ok(cloud)
+    }
+
+    /// Makes driver and rows agree, then goes on with what was promised.
+    async fn take_over(self: &Arc<Self>) -> Result<(), OpenError> {
+        let (instances, held, unfinished) = self
+            .store
+            .read(|tx| {
+                Ok::<_, StoreError>((
+                    rows::all::<InstanceRow>(tx)?,
+                    layers::held(tx)?,
+                    job_rows::all(tx)?,
+                ))
+            })
+            .await?;
+        let known: Vec<InstanceId> = instances.iter().map(|placed| placed.row.id.clone()).collect();
+        self.driver.collect(&known, &held).await?;
+        for placed in instances {
+            self.look_at(&placed.row).await?;
+        }
+        for (number, _) in unfinished {
+            jobs::begin(self, number);
+        }
+        jobs::deliver_all(self);
+        jobs::sweep(self);
+        jobs::watch_releases(self);
+        Ok(())
+    }
+
+    /// What an instance's status really is: one whose machine has gone down is
+    /// Stopped, unless a job is working on it.
+    pub(crate) async fn look_at(
+        self: &Arc<Self>,
+        row: &InstanceRow,
+    ) -> Result<InstanceStatus, DriverErrorOrStore> {
+        if row.status != InstanceStatus::Running {
+            return Ok(row.status.clone());
+        }
+        if let Observed::Running { .. } = self.driver.observe(&row.id).await? {
+            return Ok(InstanceStatus::Running);
+        }
+        let id = row.id.clone();
+        let status = self
+            .store
+            .write(move |tx| {
+                let Some(mut row) = rows::get::<InstanceRow>(tx, id.as_str())? else {
+                    return Ok::<_, StoreError>(InstanceStatus::Stopped);
+                };
+                // A job may have begun since: then it knows better.
+                let busy = !job_rows::of(tx, id.as_str())?.is_empty();
+                if !busy && row.status == InstanceStatus::Running {
+                    row.status = InstanceStatus::Stopped;
+                    rows::put(tx, &row)?;
+                }
+                Ok(row.status)
+            })
+            .await?;
+        Ok(status)
+    }
+
+    /// The account of this number.
+    pub(crate) fn has_account(&self, id: &AccountId) -> bool {
+        self.accounts.iter().any(|account| account.id == *id)
+    }
+}
+
+/// What looking at an instance can fail with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DriverErrorOrStore {
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DriverErrorOrStore> for OpenError {
+    fn from(error: DriverErrorOrStore) -> Self {
+        match error {
+            DriverErrorOrStore::Driver(error) => error.into(),
+            DriverErrorOrStore::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DriverErrorOrStore> for crate::fault::Fault {
+    fn from(error: DriverErrorOrStore) -> Self {
+        Self::internal(&error)
+    }
+}
+
+/// Reads what is true of the cloud as a whole, or writes it at the first start.
+async fn settle_meta(
+    store: &Store,
+    root: &Path,
+    wanted: Option<Range>,
+) -> Result<Range, OpenError> {
+    let (was, known) = store
+        .read(|tx| Ok::<_, StoreError>((meta::get(tx, meta::LAYOUT)?, meta::get(tx, meta::RANGE)?)))
+        .await?;
+    if let Some(was) = was.filter(|was| was != layout()) {
+        return Err(OpenError::Layout {
+            root: root.to_owned(),
+            was: layout_name(&was),
+            is: layout_name(layout()),
+        });
+    }
+    if let Some(range) = known.and_then(|text| text.parse().ok()) {
+        return Ok(range);
+    }
+    let digest = blake3::hash(root.as_os_str().as_encoded_bytes());
+    let mut seed = [0_u8; 8];
+    seed.copy_from_slice(&digest.as_bytes()[..8]);
+    let range = wanted
+        .or_else(|| network::choose(&network::routes(), u64::from_le_bytes(seed)))
+        .ok_or(OpenError::NoRange)?;
+    store
+        .write(move |tx| {
+            meta::put(tx, meta::LAYOUT, layout())?;
+            meta::put(tx, meta::RANGE, &range.to_string())
+        })
+        .await?;
+    Ok(range)
+}

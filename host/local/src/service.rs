@@ -1,0 +1,343 @@
+//! The cloud as a function from request to response, whatever carries the bytes.
+//!
+//! Used by [`crate::serve`] behind a listener, and directly by tests and simulations
+//! through [`Service::transport`]. A request is checked ([`crate::auth`]), recorded,
+//! done ([`crate::action`]) and answered. Its work goes on when the one who asked has
+//! hung up, and ends only with the service: dropping it ends all tasks where they are,
+//! like a kill does, and the next [`Service::open`] on the folder goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use darkroom_ecs::action::ACTIONS;
+use darkroom_ecs::http::{HttpRequest, HttpResponse};
+use darkroom_ecs::params::Params;
+use darkroom_ecs::sign::{Claims, Format, SignatureGeneration};
+use darkroom_ecs::transport::MemoryTransport;
+use futures::FutureExt as _;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::action::{self, Context, hex};
+use crate::admin;
+use crate::answer::render;
+use crate::auth;
+use crate::clock::{Clock, SystemClock};
+use crate::cloud::{Cloud, OpenError};
+use crate::driver::Driver;
+use crate::fault::Fault;
+use crate::files::{self, Account};
+use crate::network::Range;
+use crate::sandbox::{Sandbox, Settings as SandboxSettings};
+use crate::sim::Sim;
+use crate::state::requests::{self, Recorded};
+use crate::state::store::StoreError;
+
+/// What runs the instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    /// Nothing: results are scripted.
+    Sim,
+    /// Namespaces of this machine.
+    Sandbox,
+}
+
+impl DriverKind {
+    /// The driver's name for people and for the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// What a cloud is made of.
+#[derive(Clone)]
+pub struct Settings {
+    /// Its folder; made if it isn't there.
+    pub root: PathBuf,
+    /// Where bases are kept.
+    pub cache: PathBuf,
+    /// What runs the instances.
+    pub driver: DriverKind,
+    /// The program that supervisors are started from.
+    pub executable: PathBuf,
+    /// The build that this is.
+    pub build_id: String,
+    /// The range of the instances' addresses; none: one that this machine doesn't
+    /// route. Looked at only when the cloud is made.
+    pub range: Option<Range>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Settings {
+    /// The usual settings: the machine's time, a range of its own choice.
+    pub fn new(root: impl Into<PathBuf>, driver: DriverKind) -> Self {
+        let root = root.into();
+        Self {
+            cache: root.join("cache"),
+            root,
+            driver,
+            executable: PathBuf::new(),
+            build_id: String::new(),
+            range: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// A running cloud.
+#[derive(Clone)]
+pub struct Service {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all handles of a service share.
+pub(crate) struct Inner {
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) sim: Option<Sim>,
+    pub(crate) driver: DriverKind,
+    pub(crate) root: PathBuf,
+    pub(crate) build_id: String,
+    pub(crate) token: String,
+    /// The values of `Host` that are this cloud; empty: anything.
+    pub(crate) hosts: RwLock<Vec<String>>,
+    /// The admin API was asked to stop.
+    pub(crate) stop: Notify,
+    _end: DropGuard,
+}
+
+impl Service {
+    /// Brings a cloud up and goes on with what it had promised. Only one service may
+    /// be open on a folder; whoever serves it to others holds the folder's lock.
+    ///
+    /// # Errors
+    /// When the folder or the driver can't be used.
+    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        files::make_private_folder(&settings.root)?;
+        let clock = Arc::clone(&settings.clock);
+        let (driver, sim): (Arc<dyn Driver>, Option<Sim>) = match settings.driver {
+            DriverKind::Sim => {
+                let sim = Sim::open(&settings.root, Arc::clone(&clock))?;
+                (Arc::new(sim.clone()), Some(sim))
+            }
+            DriverKind::Sandbox => {
+                let settings = SandboxSettings::new(
+                    &settings.root,
+                    &settings.cache,
+                    &settings.executable,
+                    &settings.build_id,
+                );
+                (Arc::new(Sandbox::new(settings)), None)
+            }
+        };
+        let end = CancellationToken::new();
+        let guard = end.clone().drop_guard();
+        let cloud = Cloud::open(&settings.root, driver, clock, settings.range, end).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                cloud,
+                sim,
+                driver: settings.driver,
+                root: settings.root,
+                build_id: settings.build_id,
+                token: files::random_text(32),
+                hosts: RwLock::new(Vec::new()),
+                stop: Notify::new(),
+                _end: guard,
+            }),
+        })
+    }
+
+    /// The cloud's accounts.
+    pub fn accounts(&self) -> &[Account] {
+        &self.inner.cloud.accounts
+    }
+
+    /// The admin API's token.
+    pub fn token(&self) -> &str {
+        &self.inner.token
+    }
+
+    /// The cloud's folder.
+    pub fn root(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// Says under which names the cloud is reached; requests to others are refused.
+    pub fn set_hosts(&self, hosts: Vec<String>) {
+        *self
+            .inner
+            .hosts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = hosts;
+    }
+
+    /// A transport that hands requests over in memory, with the same bytes.
+    pub fn transport(&self) -> MemoryTransport {
+        let service = self.clone();
+        MemoryTransport(Arc::new(move |request| {
+            let service = service.clone();
+            async move { Ok(service.call(request).await) }.boxed()
+        }))
+    }
+
+    /// Answers a request. Its work is done even if nobody waits for the answer.
+    pub async fn call(&self, request: HttpRequest) -> HttpResponse {
+        let inner = Arc::clone(&self.inner);
+        let end = inner.cloud.end.clone();
+        let work = tokio::spawn(async move {
+            tokio::select! {
+                () = end.cancelled() => None,
+                response = handle(&inner, request) => Some(response),
+            }
+        });
+        match work.await {
+            Ok(Some(response)) => response,
+            Ok(None) | Err(_) => unavailable(),
+        }
+    }
+}
+
+fn unavailable() -> HttpResponse {
+    HttpResponse {
+        status: 503,
+        headers: Vec::new(),
+        body: bytes::Bytes::from_static(b"{\"Code\":\"ServiceUnavailable\",\"Message\":\"the local cloud is leaving\"}"),
+    }
+}
+
+async fn handle(inner: &Arc<Inner>, request: HttpRequest) -> HttpResponse {
+    if request.path().starts_with(admin::PREFIX) {
+        return admin::handle(inner, &request).await;
+    }
+    let request_id = uuid::Uuid::new_v4().to_string().to_uppercase();
+    let hosts = inner
+        .hosts
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    match auth::check(&inner.cloud, &hosts, &request).await {
+        Ok((account, claims)) => serve(inner, &account, claims, request_id).await,
+        Err(fault) => refuse(inner, &request, fault, &request_id).await,
+    }
+}
+
+/// Answers a request whose signature was refused. Nothing of it is believed; what it
+/// says it wants is only recorded.
+async fn refuse(
+    inner: &Arc<Inner>,
+    request: &HttpRequest,
+    fault: Fault,
+    request_id: &str,
+) -> HttpResponse {
+    let newer = request.header("authorization").is_some();
+    let record = Recorded {
+        number: 0,
+        at: inner.cloud.clock.now(),
+        account: None,
+        region: None,
+        action: request.header("x-acs-action").unwrap_or("unknown").chars().take(64).collect(),
+        signature: if newer { "ACS3" } else { "RPC" }.to_owned(),
+        params: Map::new(),
+        status: Some(fault.status),
+        code: Some(fault.code.to_string()),
+        request_id: request_id.to_owned(),
+    };
+    let kept = inner.cloud.store.write(move |tx| requests::add(tx, &record)).await;
+    if let Err(error) = kept {
+        tracing::error!(%error, "a refused request is not recorded");
+    }
+    let json = newer || request.query().to_ascii_lowercase().contains("format=json");
+    let format = if json { Format::Json } else { Format::Xml };
+    render("", format, request_id, Err(fault))
+}
+
+async fn serve(
+    inner: &Arc<Inner>,
+    account: &Account,
+    claims: Claims,
+    request_id: String,
+) -> HttpResponse {
+    let cloud = &inner.cloud;
+    let mut record = record(account, &claims, &request_id, cloud.clock.now());
+    let mutating = ACTIONS.iter().any(|known| known.name == claims.action && known.mutating);
+    let mut number = None;
+    if mutating {
+        let early = record.clone();
+        match cloud.store.write(move |tx| requests::add(tx, &early)).await {
+            Ok(added) => number = Some(added),
+            Err(error) => {
+                return render(&claims.action, claims.format, &request_id, Err(error.into()));
+            }
+        }
+    }
+    let context = Context {
+        cloud: Arc::clone(cloud),
+        account: account.id.clone(),
+        now: cloud.clock.now(),
+        token: None,
+    };
+    let outcome = action::dispatch(context, &claims.action, &claims.version, &claims.params).await;
+    let code = outcome.as_ref().err().map(|fault| fault.code.to_string());
+    let status = outcome.as_ref().err().map_or(200, |fault| fault.status);
+    record.status = Some(status);
+    record.code.clone_from(&code);
+    let kept = cloud
+        .store
+        .write(move |tx| match number {
+            Some(number) => requests::answer(tx, number, status, code.as_deref()),
+            None => requests::add(tx, &record).map(drop),
+        })
+        .await;
+    if let Err(error) = kept {
+        let error: StoreError = error;
+        tracing::error!(%error, "an answer is not recorded");
+    }
+    render(&claims.action, claims.format, &request_id, outcome)
+}
+
+fn record(
+    account: &Account,
+    claims: &Claims,
+    request_id: &str,
+    at: jiff::Timestamp,
+) -> Recorded {
+    Recorded {
+        number: 0,
+        at,
+        account: Some(account.id.clone()),
+        region: claims.params.get("RegionId").map(str::to_owned),
+        action: claims.action.clone(),
+        signature: match claims.generation {
+            SignatureGeneration::Rpc => "RPC",
+            SignatureGeneration::Acs3 => "ACS3",
+        }
+        .to_owned(),
+        params: redacted(&claims.action, &claims.params),
+        status: None,
+        code: None,
+        request_id: request_id.to_owned(),
+    }
+}
+
+/// Parameters as they may be kept: contents of files, user data and passwords only as
+/// length and digest.
+fn redacted(action: &str, params: &Params) -> Map<String, Value> {
+    let secret = |name: &str| {
+        name == "UserData" || name == "Password" || (name == "Content" && action == "SendFile")
+    };
+    let entry = |(name, value): (&str, &str)| {
+        let kept = if secret(name) {
+            json!({"length": value.len(), "sha256": hex(&Sha256::digest(value.as_bytes()))})
+        } else {
+            Value::from(value)
+        };
+        (name.to_owned(), kept)
+    };
+    params.iter().map(entry).collect()
+}
