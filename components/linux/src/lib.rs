@@ -16,6 +16,9 @@ use devices::{Facts, Fstab};
 
 struct Linux;
 
+/// The items by the names that a template gives them.
+const ITEMS: [&str; 1] = ["fstab"];
+
 /// The item's name in the vendor's image check.
 const FSTAB: &str = "GUESTOS.Fstab";
 
@@ -23,9 +26,12 @@ impl About for Linux {
     fn describe() -> Description {
         Description::new("Repairs what keeps a Linux image from starting in the cloud")
             .parameter(
-                Parameter::texts("items", "What is looked at")
-                    .one_of(["fstab"])
-                    .default(["fstab"]),
+                Parameter::text("mode", "Which items, where `items` names none")
+                    .one_of(["standard", "all"])
+                    .default("standard"),
+            )
+            .parameter(
+                Parameter::texts("items", "What is looked at, and nothing else").one_of(ITEMS),
             )
             .family("linux")
     }
@@ -33,7 +39,9 @@ impl About for Linux {
 
 impl Repairer for Linux {
     fn repair() -> Result<(), String> {
-        if inputs::texts("items").iter().any(|item| item == "fstab") {
+        // Both modes hold all items that there are: none is for `all` only.
+        let named = inputs::texts("items");
+        if named.is_empty() || named.iter().any(|item| item == "fstab") {
             repair_fstab();
         }
         Ok(())

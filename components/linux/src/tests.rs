@@ -72,11 +72,17 @@ fn what_can_not_be_repaired_is_reported_with_its_risk() {
 }
 
 #[test]
-fn no_item_no_look() {
-    let none: [&str; 0] = [];
+fn modes_and_named_items_are_looked_at() {
+    for machine in [
+        Machine::debian(),
+        Machine::debian().argument("mode", "all"),
+        Machine::debian().argument("items", ["fstab"]),
+    ] {
+        assert_eq!(machine.repair::<Linux>().names(), [READ, LOOK]);
+    }
     assert!(
         Machine::debian()
-            .argument("items", none)
+            .argument("items", ["dhcp"])
             .repair::<Linux>()
             .steps
             .is_empty()
