@@ -1,0 +1,169 @@
+//! The words of the command line: verbs, options and their help.
+//!
+//! Options that exist in many verbs are here; each verb's own stand in its file under
+//! `commands`. Defaults that files can change are not decided here but in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::exit;
+
+/// Build, test and distribute cloud machine images.
+///
+/// Darkroom makes an image from a template, `image.yaml`: it starts an instance, runs
+/// the template's components on it, makes an image of it, tests that image on a fresh
+/// instance, copies and shares it, and cleans up. With `--on local` (the default) all
+/// of this happens on this machine, with no cloud account; with `--on aliyun` it
+/// happens on Alibaba Cloud ECS, with the same template.
+#[derive(Parser, Debug)]
+#[command(
+    name = "darkroom",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = false,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
+        darkroom build examples/01-web-server/image.yaml\n  \
+        darkroom build image.yaml -p greeting='good day'\n  \
+        darkroom plan image.yaml --on aliyun --region cn-hangzhou\n  \
+        darkroom resume last\n\n\
+        `darkroom help <command>` says more; `darkroom help exit-codes` lists the exit codes."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Print events and results as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "DARKROOM_COLOR"
+    )]
+    pub(crate) color: Color,
+    /// Log what happens inside to standard error; give it twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Which cloud, region and account a verb works with.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Where {
+    /// The cloud: `local` (this machine) or `aliyun` (Alibaba Cloud ECS)
+    #[arg(
+        long,
+        value_name = "CLOUD",
+        env = "DARKROOM_ON",
+        hide_env_values = true
+    )]
+    pub(crate) on: Option<String>,
+    /// The region, such as `cn-hangzhou`
+    #[arg(
+        long,
+        value_name = "REGION",
+        env = "DARKROOM_REGION",
+        hide_env_values = true
+    )]
+    pub(crate) region: Option<String>,
+    /// Whose keys: an account of the local cloud (`first`, `second`), or a profile of
+    /// ~/.aliyun/config.json
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DARKROOM_ACCOUNT",
+        hide_env_values = true
+    )]
+    pub(crate) account: Option<String>,
+}
+
+/// A template and the values of its parameters.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TemplateArgs {
+    /// The template, or the folder of an `image.yaml`
+    #[arg(value_name = "TEMPLATE", default_value = "image.yaml")]
+    pub(crate) template: PathBuf,
+    /// The value of a parameter; can be given for each
+    #[arg(short = 'p', long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("write `-p {text}=VALUE`"))?;
+    if name.is_empty() {
+        return Err("the name before `=` is missing".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    Build(commands::build::Build),
+    Plan(commands::plan::Plan),
+    Validate(commands::validate::Validate),
+    Resume(commands::resume::Resume),
+    Runs(commands::runs::Runs),
+    Image(commands::image::Image),
+    Local(commands::local::Local),
+    Component(commands::component::Component),
+    Completions(commands::completions::Completions),
+    Man(commands::man::Man),
+    /// The exit codes and what they mean
+    #[command(hide = true, long_about = exit::table())]
+    ExitCodes,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn parameters_have_a_name_and_a_value() {
+        assert_eq!(parameter("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(parameter("a="), Ok(("a".into(), String::new())));
+        assert!(parameter("a").is_err());
+        assert!(parameter("=a").is_err());
+    }
+
+    #[test]
+    fn the_verbs_and_their_help() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        insta::assert_snapshot!("help", command.render_help());
+        let build = command.find_subcommand_mut("build").unwrap();
+        insta::assert_snapshot!("help_build", build.render_long_help());
+    }
+}

@@ -1,0 +1,77 @@
+//! `darkroom local bootstrap`: makes the root file system that local images begin from.
+
+use clap::Args;
+use darkroom_local::bootstrap::{BootstrapError, DEBIAN_12, Made, Options, Progress, bootstrap};
+use serde_json::json;
+
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::roots::Roots;
+use crate::terminal::Terminal;
+
+/// Make the root file system that local images begin from
+///
+/// It is made once from the distribution's own packages, which takes some minutes, and
+/// kept in the cache.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  darkroom local bootstrap debian-12")]
+pub(crate) struct Bootstrap {
+    /// The system
+    #[arg(value_name = "NAME", default_value = DEBIAN_12)]
+    name: String,
+    /// A package mirror instead of this machine's own
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DARKROOM_MIRROR",
+        hide_env_values = true
+    )]
+    mirror: Option<String>,
+}
+
+impl Bootstrap {
+    pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let cache = Roots::of_process()?.cache_folder()?.to_owned();
+        let said = terminal.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let mut progress = |progress: Progress| tell(&said, &progress);
+            let options = Options {
+                name: self.name,
+                mirror: self.mirror,
+                ..Options::new(cache, &mut progress)
+            };
+            bootstrap(options)
+        });
+        let Made { base, reused } = made.await.map_err(Failure::internal)??;
+        terminal.json(&json!({ "base": base, "reused": reused }));
+        let size = base.size_bytes >> 20;
+        let word = if reused {
+            "was there already"
+        } else {
+            "is ready"
+        };
+        terminal.line(format!(
+            "{} ({}, {size} MiB) {word}",
+            base.name, base.os_name
+        ));
+        Ok(exit::DONE)
+    }
+}
+
+fn tell(terminal: &Terminal, progress: &Progress) {
+    match progress {
+        Progress::Phase { name, percent } => terminal.note(format!("{percent:>3} %  {name}")),
+        Progress::Line(line) => tracing::info!("{line}"),
+    }
+}
+
+impl From<BootstrapError> for Failure {
+    fn from(error: BootstrapError) -> Self {
+        let hint = error.hint();
+        let failure = match error {
+            BootstrapError::Unknown { .. } => Self::user(error),
+            error => Self::config(error),
+        };
+        hint.into_iter().fold(failure, Self::hint)
+    }
+}

@@ -1,0 +1,58 @@
+//! One file for each verb. A verb reads its arguments, calls a library, and gives what
+//! came of it to the terminal; logic that two verbs need lives outside of this folder.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod component;
+pub(crate) mod image;
+pub(crate) mod local;
+pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod resume;
+pub(crate) mod runs;
+pub(crate) mod validate;
+
+use crate::args::{Cli, Verb};
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// Runs the verb of a command line.
+pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
+    match cli.verb {
+        // Without threads and descriptors of ours: an instance's supervisor forks.
+        Verb::Local(local::Local {
+            verb: local::LocalVerb::Supervise(supervise),
+        }) => Ok(supervise.run()),
+        Verb::Component(component) => component.run(terminal),
+        Verb::Completions(completions) => Ok(completions.run()),
+        Verb::Man(man) => man.run(terminal),
+        Verb::ExitCodes => {
+            Terminal::raw(exit::table().as_bytes());
+            Ok(exit::DONE)
+        }
+        verb => runtime()?.block_on(run_async(verb, terminal)),
+    }
+}
+
+async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Build(build) => build.run(terminal).await,
+        Verb::Plan(plan) => plan.run(terminal).await,
+        Verb::Validate(validate) => validate.run(terminal).await,
+        Verb::Resume(resume) => resume.run(terminal).await,
+        Verb::Runs(runs) => runs.run(terminal).await,
+        Verb::Image(image) => image.run(terminal).await,
+        Verb::Local(local) => local.run(terminal).await,
+        Verb::Component(_) | Verb::Completions(_) | Verb::Man(_) | Verb::ExitCodes => {
+            Ok(exit::DONE)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::internal)
+}

@@ -1,0 +1,58 @@
+//! `darkroom resume`: goes on with a run that was interrupted.
+
+use clap::Args;
+use darkroom_engine::{EngineError, RunView};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::roots::Roots;
+use crate::settings::Settings;
+use crate::terminal::Terminal;
+use crate::workshop;
+
+/// Go on with a run that was interrupted, in the cloud that it began in
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom resume last\n  \
+    darkroom resume 261122-1604")]
+pub(crate) struct Resume {
+    /// The run: its id, a unique beginning of it, or `last`
+    #[arg(value_name = "RUN", default_value = "last")]
+    run: String,
+}
+
+/// Another process works on the run.
+#[derive(Debug, thiserror::Error)]
+#[error("run {run} is being driven by process {pid}")]
+struct Driven {
+    run: String,
+    pid: u32,
+}
+
+impl Resume {
+    pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let roots = Roots::of_process()?;
+        let engine = workshop::open(&roots).await?;
+        let run = engine.find(&self.run).await?;
+        let view = engine.view(&run).await?;
+        if let Some(status) = view.status {
+            return Err(EngineError::Ended { run, status }.into());
+        }
+        if let Some(pid) = view.pid {
+            let run = run.to_string();
+            let hint = format!("wait for it, or cancel the run with `darkroom runs cancel {run}`");
+            return Err(Failure::user(Driven { run, pid }).hint(hint));
+        }
+        let cloud = workshop::cloud(&settings_of(&view)?, &roots).await?;
+        workshop::drive(&engine, &run, cloud, terminal).await
+    }
+}
+
+/// The cloud and the account that a run began with, whatever the settings are now.
+pub(super) fn settings_of(view: &RunView) -> Result<Settings, Failure> {
+    Ok(Settings {
+        cloud: view.header.cloud.parse().map_err(Failure::internal)?,
+        region: Some(view.header.region.clone()),
+        account: view.header.account.clone(),
+    })
+}

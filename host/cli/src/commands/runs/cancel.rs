@@ -1,0 +1,42 @@
+//! `darkroom runs cancel`: stops a run and cleans up, whether it is being driven or not.
+
+use clap::Args;
+
+use super::RunArg;
+use crate::commands::resume::settings_of;
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::roots::Roots;
+use crate::terminal::Terminal;
+use crate::workshop;
+
+/// Cancel a run: it stops and removes what it made
+#[derive(Args, Debug)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    run: RunArg,
+}
+
+impl Cancel {
+    pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let roots = Roots::of_process()?;
+        let engine = workshop::open(&roots).await?;
+        let run = engine.find(&self.run.run).await?;
+        engine.cancel(&run).await?;
+        let view = engine.view(&run).await?;
+        if let Some(pid) = view.pid {
+            terminal.note(format!(
+                "process {pid} has been told to stop run {run} and to clean up"
+            ));
+            return Ok(exit::DONE);
+        }
+        let cloud = workshop::cloud(&settings_of(&view)?, &roots).await?;
+        let ended = workshop::drive(&engine, &run, cloud, terminal).await?;
+        // Cancelled is what was asked for.
+        Ok(if ended == exit::CANCELLED {
+            exit::DONE
+        } else {
+            ended
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! `darkroom runs list`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::state;
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::roots::Roots;
+use crate::terminal::{Table, Terminal};
+use crate::workshop;
+
+/// List runs, newest first
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// At most this many
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
+    count: usize,
+}
+
+impl List {
+    pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let engine = workshop::open(&Roots::of_process()?).await?;
+        let views = engine.runs().await?;
+        let mut table = Table::new(&["RUN", "TEMPLATE", "WHERE", "STATE", "IMAGES"]);
+        for view in views.iter().take(self.count) {
+            let header = &view.header;
+            terminal.json(&json!({
+                "run": view.run,
+                "begun": view.begun,
+                "template": header.template,
+                "cloud": header.cloud,
+                "region": header.region,
+                "status": view.status,
+                "pid": view.pid,
+                "images": view.images,
+            }));
+            let images: Vec<_> = view.images.iter().map(|one| one.image.as_str()).collect();
+            table.row([
+                view.run.to_string(),
+                header.template.clone(),
+                format!("{} {}", header.cloud, header.region),
+                state(view),
+                images.join(" "),
+            ]);
+        }
+        if table.is_empty() {
+            terminal.note("no runs yet; `darkroom build` makes one");
+            return Ok(exit::DONE);
+        }
+        for line in table.lines() {
+            terminal.line(line);
+        }
+        if views.len() > self.count {
+            terminal.note(format!(
+                "and {} older ones; -n shows more",
+                views.len() - self.count
+            ));
+        }
+        Ok(exit::DONE)
+    }
+}

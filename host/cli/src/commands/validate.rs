@@ -1,0 +1,51 @@
+//! `darkroom validate`: every mistake in a template and its components' arguments. No
+//! cloud is asked and no component is called.
+
+use clap::Args;
+use serde_json::json;
+
+use super::build::check;
+use crate::args::{TemplateArgs, Where};
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::roots::Roots;
+use crate::settings::Settings;
+use crate::template_file::TemplateFile;
+use crate::terminal::Terminal;
+use crate::workshop;
+
+/// Check a template and report every mistake at once
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  darkroom validate image.yaml -p greeting=hello")]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    template: TemplateArgs,
+    #[command(flatten)]
+    place: Where,
+}
+
+impl Validate {
+    pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let engine = workshop::open(&Roots::of_process()?).await?;
+        let file = TemplateFile::read(&self.template.template)?;
+        let settings = Settings::decide(&self.place, &file.folder)?;
+        let checked = check(&engine, &file, &self.template, &settings, terminal)?;
+        let region = &checked.resolved().region;
+        let cloud = settings.cloud;
+        let components = checked.digests();
+        terminal.json(&json!({
+            "valid": true,
+            "template": checked.name(),
+            "cloud": cloud,
+            "region": region,
+            "components": components,
+        }));
+        terminal.line(format!(
+            "{} is valid: {} on {cloud} {region}, {} components",
+            file.name,
+            checked.name(),
+            components.len()
+        ));
+        Ok(exit::DONE)
+    }
+}

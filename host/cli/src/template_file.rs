@@ -1,0 +1,80 @@
+//! The template that a verb is given: a path, or the folder of an `image.yaml`. It is
+//! read here and understood by the engine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The name of a template in a folder.
+const FILE_NAME: &str = "image.yaml";
+
+/// The file can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the template {} can't be read", path.display())]
+struct TemplateFileError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// A template's text and where it lies.
+#[derive(Debug)]
+pub(crate) struct TemplateFile {
+    /// The file as people call it.
+    pub(crate) name: String,
+    /// Its folder: components by path lie in it.
+    pub(crate) folder: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+}
+
+impl TemplateFile {
+    /// Reads a template.
+    pub(crate) fn read(given: &Path) -> Result<Self, Failure> {
+        let file = if given.is_dir() {
+            given.join(FILE_NAME)
+        } else {
+            given.to_owned()
+        };
+        let text = std::fs::read_to_string(&file).map_err(|source| {
+            let missing = source.kind() == io::ErrorKind::NotFound;
+            let path = file.clone();
+            let failure = Failure::user(TemplateFileError { path, source });
+            if missing {
+                failure.hint("name the template, as in `darkroom build path/to/image.yaml`")
+            } else {
+                failure
+            }
+        })?;
+        let folder = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Ok(Self {
+            name: file.display().to_string(),
+            folder,
+            text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_or_its_folder_can_be_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("image.yaml");
+        std::fs::write(&file, "name: web\n").unwrap();
+        for given in [folder.path(), &file] {
+            let read = TemplateFile::read(given).unwrap();
+            assert_eq!(read.name, file.display().to_string());
+            assert_eq!(read.folder, folder.path());
+            assert_eq!(read.text, "name: web\n");
+        }
+        let missing = TemplateFile::read(&folder.path().join("other.yaml")).unwrap_err();
+        assert!(missing.hints[0].contains("name the template"));
+    }
+}

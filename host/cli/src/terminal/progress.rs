@@ -1,0 +1,191 @@
+//! Shows a run while it runs: a live picture on a terminal, one line an event where
+//! there is none, NDJSON with `--json`.
+//!
+//! The engine's watcher must not block, so it only puts events into a channel; a
+//! thread of its own draws. It ends when it is told to, not when every watcher is gone:
+//! a run that was stopped at once may leave one behind.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use console::Term;
+use darkroom_engine::event::{Event, Kind, Level, Watcher};
+use jiff::Timestamp;
+
+use super::tree::{Tree, seconds};
+
+/// How often the picture moves.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// What the thread is told.
+enum Said {
+    Event(Box<Event>),
+    /// A line for people that belongs to no event.
+    Note(String),
+    End,
+}
+
+/// The display of one run.
+pub(crate) struct Progress {
+    said: Sender<Said>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    pub(super) fn start(json: bool, color: ColorChoice) -> Self {
+        let (said, received) = channel();
+        let draw = move || match (json, std::io::stderr().is_terminal()) {
+            (true, _) => as_json(&received),
+            (false, true) => as_picture(&received, color),
+            (false, false) => as_lines(&received, color),
+        };
+        // Without a thread nothing is shown; the run is more important than its picture.
+        let thread = std::thread::Builder::new()
+            .name("terminal".into())
+            .spawn(draw)
+            .ok();
+        Self { said, thread }
+    }
+
+    /// What the engine calls with every event.
+    pub(crate) fn watcher(&self) -> Watcher {
+        let said = self.said.clone();
+        Arc::new(move |event| drop(said.send(Said::Event(Box::new(event.clone())))))
+    }
+
+    /// A line for people while the run is shown.
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        drop(self.said.send(Said::Note(text.into())));
+    }
+
+    /// Shows what has been told so far and ends.
+    pub(crate) fn finish(self) {
+        drop(self.said.send(Said::End));
+        if let Some(thread) = self.thread {
+            drop(thread.join());
+        }
+    }
+}
+
+fn as_json(said: &Receiver<Said>) {
+    let mut out = std::io::stdout();
+    while let Ok(said) = said.recv() {
+        match said {
+            Said::Event(event) => {
+                if let Ok(text) = serde_json::to_string(&event) {
+                    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+                }
+            }
+            Said::Note(_) => {}
+            Said::End => break,
+        }
+    }
+}
+
+fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
+    let terminal = Term::buffered_stderr();
+    let plain = AutoStream::new(std::io::stderr(), color).current_choice() == ColorChoice::Never;
+    let mut tree = Tree::default();
+    let mut drawn = 0;
+    let mut ended = false;
+    drop(terminal.hide_cursor());
+    while !ended {
+        let first = said.recv_timeout(FRAME);
+        ended = matches!(first, Err(RecvTimeoutError::Disconnected));
+        let mut lines = Vec::new();
+        for said in first.into_iter().chain(said.try_iter()) {
+            match said {
+                Said::Event(event) => lines.extend(tree.apply(&event)),
+                Said::Note(text) => lines.push(text),
+                Said::End => ended = true,
+            }
+        }
+        let (height, width) = terminal.size();
+        let (width, height) = (usize::from(width), usize::from(height));
+        let live = if ended {
+            Vec::new()
+        } else {
+            tree.live(
+                Timestamp::now(),
+                width.saturating_sub(1),
+                height.saturating_sub(2),
+            )
+        };
+        drop(terminal.clear_last_lines(drawn));
+        for line in lines.iter().chain(&live) {
+            let line = if plain {
+                console::strip_ansi_codes(line)
+            } else {
+                line.into()
+            };
+            drop(terminal.write_line(&line));
+        }
+        drop(terminal.flush());
+        drawn = live.len();
+    }
+    drop(terminal.show_cursor().and_then(|()| terminal.flush()));
+}
+
+fn as_lines(said: &Receiver<Said>, color: ColorChoice) {
+    let mut out = AutoStream::new(std::io::stderr(), color);
+    let mut begun = None;
+    while let Ok(said) = said.recv() {
+        match said {
+            Said::Event(event) => {
+                let begun = *begun.get_or_insert(event.at);
+                let since = event.at.duration_since(begun).as_secs_f64();
+                if let Some(text) = as_line(&event) {
+                    drop(writeln!(out, "[{since:>7.1}] {text}"));
+                }
+            }
+            Said::Note(text) => drop(writeln!(out, "{text}")),
+            Said::End => break,
+        }
+    }
+}
+
+/// An event in one line; output and progress would only fill a log.
+fn as_line(event: &Event) -> Option<String> {
+    let ended = |path: &str, ok: bool, took: f64, more: String| {
+        let word = if ok { "ok" } else { "FAILED" };
+        Some(format!("{path}: {word}{more} ({})", seconds(took)))
+    };
+    match &event.kind {
+        Kind::RunStarted {
+            template,
+            cloud,
+            region,
+        } => Some(format!("{template}: run {} on {cloud} {region}", event.run)),
+        Kind::RunResumed { pid } => Some(format!("run {} goes on in process {pid}", event.run)),
+        Kind::StageStarted { path, .. } => Some(path.clone()),
+        Kind::ComponentStarted { path, name } | Kind::StepStarted { path, name, .. } => {
+            Some(format!("{path}: {name}"))
+        }
+        Kind::StageFinished { path, ok, seconds }
+        | Kind::ComponentFinished { path, ok, seconds } => {
+            ended(path, *ok, *seconds, String::new())
+        }
+        Kind::StepFinished {
+            path,
+            ok,
+            exit_code,
+            seconds,
+            ..
+        } => {
+            let code = exit_code.filter(|code| *code != 0);
+            let code = code.map(|code| format!(", exit code {code}"));
+            ended(path, *ok, *seconds, code.unwrap_or_default())
+        }
+        Kind::Message { path, level, text } => match level {
+            Level::Debug => None,
+            Level::Info => Some(format!("{path}: {text}")),
+            Level::Warning => Some(format!("{path}: warning: {text}")),
+        },
+        Kind::StepOutput { .. } | Kind::Progress { .. } => None,
+        Kind::RunFinished { status, .. } => Some(format!("run {}: {}", event.run, status.word())),
+    }
+}
