@@ -23,7 +23,7 @@ impl About for Service {
             )))
             .parameter(
                 Parameter::text(
-                    "path",
+                    "http",
                     "A path that must answer over HTTP, at the port or at 80",
                 )
                 .pattern(r"^/[!-~]*$"),
@@ -50,13 +50,13 @@ impl About for Service {
 
 impl Tester for Service {
     fn test() -> Result<(), String> {
-        let (name, port, path) = (
+        let (name, port, http) = (
             inputs::text("name"),
             inputs::integer("port"),
-            inputs::text("path"),
+            inputs::text("http"),
         );
-        if name.is_none() && port.is_none() && path.is_none() {
-            return Err("give `name`, `port` or `path`: there is nothing to test".to_owned());
+        if name.is_none() && port.is_none() && http.is_none() {
+            return Err("give `name`, `port` or `http`: there is nothing to test".to_owned());
         }
         if let Some(unit) = name {
             waiting(format!("{unit} is active"), include_str!("active.sh"))
@@ -70,7 +70,7 @@ impl Tester for Service {
             waiting(format!("port {port} is open"), include_str!("port.sh"))
                 .environment("PORT", port.to_string());
         }
-        if let Some(path) = path {
+        if let Some(path) = http {
             answers(port.unwrap_or(80), &path);
         }
         Ok(())

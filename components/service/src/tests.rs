@@ -71,7 +71,7 @@ fn nothing_to_test_is_an_error() {
 
 #[test]
 fn the_http_case_passes_fails_or_is_skipped() {
-    let machine = Machine::debian().argument("path", "/").argument("wait", 5);
+    let machine = Machine::debian().argument("http", "/").argument("wait", 5);
     let case = "http://127.0.0.1:80/ answers";
     for (answer, verdict) in [
         (Answer::success(), Verdict::Passed),
@@ -224,7 +224,7 @@ fn http_works_with_whatever_the_image_has() {
     const GONE: &str =
         "HTTP/1.0 404 Not Found\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
     let machine = Machine::debian()
-        .argument("path", "/page?x=1")
+        .argument("http", "/page?x=1")
         .argument("wait", 0);
     let (good, gone) = (serve(PAGE), serve(GONE));
     let mut tools = vec![(vec![], true)];
