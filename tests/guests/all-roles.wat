@@ -38,7 +38,7 @@
   (global $heap (mut i32) (i32.const 65536))
 
   ;; 0x000  results that the host or this module writes: 16 bytes
-  (data (i32.const 0x100) "{\"summary\":\"Serves a greeting with nginx\",\"volatile\":true,\"internet\":true,\"families\":[\"linux\"],\"parameters\":{\"type\":\"object\",\"properties\":{\"greeting\":{\"type\":\"string\",\"default\":\"hello\",\"pattern\":\"^[a-z ]+$\"}}}}\00")
+  (data (i32.const 0x100) "{\"summary\":\"Serves a greeting with nginx\",\"volatile\":true,\"internet\":true,\"families\":[\"linux\"],\"parameters\":{\"type\":\"object\",\"properties\":{\"greeting\":{\"type\":\"string\",\"default\":\"hello\",\"pattern\":\"^[a-z ]+$\"},\"mode\":{\"type\":\"string\",\"default\":\"standard\"}}}}\00")
   (data (i32.const 0x300) "greeting\00")
   (data (i32.const 0x400) "look\00")
   (data (i32.const 0x420) "cat /etc/os-release\00")

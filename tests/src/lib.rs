@@ -1,1 +1,11 @@
-//! End-to-end tests; see the files under `tests/`.
+//! What the end-to-end tests share: guests written as WebAssembly text, and a laboratory
+//! in which the engine builds in the local cloud's simulation, in one process.
+//!
+//! Tests of whole processes drive the `darkroom` binary instead; see `tests/tests`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what surprises a test ends it, also in its own functions"
+)]
+
+pub mod guests;
+pub mod laboratory;

@@ -160,7 +160,10 @@ impl AccountsFile {
         if let Some(file) = Self::read(root)? {
             return Ok(file);
         }
-        let accounts = ["first", "second"].into_iter().filter_map(new_account).collect();
+        let accounts = ACCOUNT_IDS
+            .iter()
+            .filter_map(|(name, id)| new_account(name, id))
+            .collect();
         let file = Self {
             version: 1,
             accounts,
@@ -170,12 +173,15 @@ impl AccountsFile {
     }
 }
 
-fn new_account(name: &str) -> Option<Account> {
-    let number = u128::from_le_bytes(*uuid::Uuid::new_v4().as_bytes());
-    let digits = 1_000_000_000_000_000 + number % 9_000_000_000_000_000;
+/// The accounts of a new cloud. The ids are the same on every machine, so that a
+/// template can name whom it shares with; the keys are not.
+const ACCOUNT_IDS: [(&str, &str); 2] =
+    [("first", "1000000000000001"), ("second", "2000000000000002")];
+
+fn new_account(name: &str, id: &str) -> Option<Account> {
     Some(Account {
         name: name.to_owned(),
-        id: digits.to_string().parse().ok()?,
+        id: id.parse().ok()?,
         access_key_id: format!("LTAI{}", random_text(20)),
         access_key_secret: random_text(30),
     })

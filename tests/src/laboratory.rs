@@ -1,0 +1,155 @@
+//! A cloud on the sim driver and an engine, joined in memory: the same bytes, signatures
+//! and parsing as over HTTP, without a socket.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use darkroom_ecs::client::Client;
+use darkroom_ecs::credentials::{Credentials, Secret};
+use darkroom_ecs::endpoint::{Endpoint, fixed};
+use darkroom_ecs::http::HttpRequest;
+use darkroom_ecs::id::RegionId;
+use darkroom_engine::components::Shelf;
+use darkroom_engine::{Begin, CheckWith, Checked, Drive, Engine, Event, Outcome, Pace, Settings};
+use darkroom_journal::SystemClock;
+use darkroom_local::{DriverKind, Service};
+use darkroom_runtime::{Config, Runtime};
+use darkroom_template::{Cloud, Mistakes, ResolveWith};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::guests;
+
+/// A laboratory of its own for one test.
+pub struct Laboratory {
+    folder: TempDir,
+    /// The cloud.
+    pub service: Service,
+    /// The engine.
+    pub engine: Engine,
+}
+
+impl Laboratory {
+    /// An empty one.
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = open_cloud(&folder.path().join("local")).await;
+        let runtime = Runtime::new(Config::default()).unwrap();
+        guests::system_folder(&runtime, &folder.path().join("components"));
+        let engine = Engine::open(Settings {
+            state: folder.path().join("state"),
+            runtime,
+            clock: Arc::new(SystemClock),
+        })
+        .await
+        .unwrap();
+        Self {
+            folder,
+            service,
+            engine,
+        }
+    }
+
+    /// A path in the laboratory's folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// A client of one of the cloud's accounts.
+    pub fn client(&self, account: usize) -> Arc<Client> {
+        let account = &self.service.accounts()[account];
+        let credentials = Credentials {
+            access_key_id: account.access_key_id.clone(),
+            access_key_secret: Secret::new(account.access_key_secret.clone()),
+            security_token: None,
+        };
+        let endpoint: Endpoint = "http://localhost".parse().unwrap();
+        let transport = Arc::new(self.service.transport());
+        Arc::new(Client::builder(transport, credentials, fixed(endpoint)).build())
+    }
+
+    /// Asks the cloud's admin API.
+    pub async fn admin(&self, method: &str, path: &str, body: Value) -> Value {
+        let request = HttpRequest {
+            method: method.into(),
+            scheme: "http".into(),
+            authority: "localhost".into(),
+            target: path.into(),
+            headers: vec![(
+                "authorization".into(),
+                format!("Bearer {}", self.service.token()),
+            )],
+            body: body.to_string().into_bytes().into(),
+        };
+        let response = self.service.call(request).await;
+        assert_eq!(response.status, 200, "{method} {path}: {:?}", response.body);
+        serde_json::from_slice(&response.body).unwrap_or(Value::Null)
+    }
+
+    /// Scripts the results of commands.
+    pub async fn script(&self, rules: Value) {
+        self.admin("PUT", "/-/sim", json!({ "rules": rules })).await;
+    }
+
+    /// Checks a template's text.
+    ///
+    /// # Errors
+    /// Its mistakes.
+    pub fn check(&self, text: &str) -> Result<Checked, Mistakes> {
+        self.engine.check(
+            text,
+            &CheckWith {
+                file_name: "image.yaml",
+                resolve: ResolveWith {
+                    cloud: Cloud::Local,
+                    parameters: &[],
+                    region: None,
+                },
+                shelf: Shelf::Live {
+                    system: &self.path("components"),
+                    template: self.folder.path(),
+                },
+            },
+        )
+    }
+
+    /// Builds a template's text to its end, and gives the events.
+    pub async fn build(&self, text: &str) -> (Outcome, Vec<Event>) {
+        let checked = self.check(text).unwrap();
+        let run = self
+            .engine
+            .begin(
+                &checked,
+                &Begin {
+                    file: "image.yaml",
+                    account: None,
+                    parameters: &[],
+                    random: [1, 2, 3, 4],
+                },
+            )
+            .await
+            .unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let drive = Drive {
+            client: self.client(0),
+            pace: Pace::LOCAL,
+            watcher: Arc::new({
+                let events = Arc::clone(&events);
+                move |event: &Event| events.lock().unwrap().push(event.clone())
+            }),
+        };
+        let outcome = self.engine.drive(&run, drive).await.unwrap();
+        let events = std::mem::take(&mut *events.lock().unwrap());
+        (outcome, events)
+    }
+}
+
+async fn open_cloud(root: &Path) -> Service {
+    let settings = darkroom_local::Settings::new(root, DriverKind::Sim);
+    Service::open(settings).await.unwrap()
+}
+
+/// A region's id.
+pub fn region(text: &str) -> RegionId {
+    text.parse().unwrap()
+}
