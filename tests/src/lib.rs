@@ -8,4 +8,5 @@
 )]
 
 pub mod guests;
+pub mod house;
 pub mod laboratory;

@@ -45,7 +45,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "tests",
         &[
-            "contract", "ecs", "engine", "journal", "local", "runtime", "template",
+            "contract",
+            "ecs",
+            "engine",
+            "failpoint",
+            "journal",
+            "local",
+            "runtime",
+            "template",
         ],
     ),
 ];
