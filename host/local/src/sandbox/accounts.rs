@@ -2,7 +2,7 @@
 //!
 //! Used by the supervisor before it starts a command or writes a file. The files are
 //! opened so that links end inside the instance's root, only when they are regular,
-//! and never more than [`LIMIT`] is read: they belong to somebody else.
+//! and never more than `LIMIT` is read: they belong to somebody else.
 
 use std::fs::File;
 use std::io::{self, Read};

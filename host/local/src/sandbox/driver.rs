@@ -177,6 +177,7 @@ impl Inner {
             make_private(&work)?;
             let orders = Orders {
                 protocol: PROTOCOL,
+                build_id: self.settings.build_id.clone(),
                 layers: self.store.folder(&spec.region)?,
                 group: self.group(id),
                 deny: self.settings.deny.clone(),
@@ -199,7 +200,7 @@ impl Inner {
         let end = Instant::now() + PATIENCE;
         let mut killed = false;
         loop {
-            match folder.lock() {
+            match folder.lock_settled() {
                 Ok(Some(_)) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(waiting(error)),
@@ -213,6 +214,15 @@ impl Inner {
                 killed = true;
             }
             std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    /// What there is when nobody answers: waits until nothing runs any more.
+    fn settle(&self, id: &InstanceId) -> Result<Observed, DriverError> {
+        match self.folder(id)?.lock_settled() {
+            Ok(_) => Ok(Observed::Stopped),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Observed::Gone),
+            Err(error) => Err(io_at(format!("waiting for the end of {id}"))(error)),
         }
     }
 
@@ -251,7 +261,7 @@ impl Inner {
             if !begin.exists() {
                 return Ok(None);
             }
-            let Some(_lock) = folder.lock()? else {
+            let Some(_lock) = folder.lock_settled()? else {
                 // Somebody is starting or ending just now and will have it.
                 return Ok(Some(CommandState::Pending));
             };
@@ -381,7 +391,9 @@ impl Driver for Sandbox {
             let (wanted, place) = (id.clone(), folder.clone());
             let command = self
                 .blocking(move |inner| {
-                    let held = place.lock().map_err(io_at("locking the instance"))?;
+                    let held = place
+                        .lock_settled()
+                        .map_err(io_at("locking the instance"))?;
                     let Some(_held) = held else {
                         return Ok(None);
                     };
@@ -431,7 +443,10 @@ impl Driver for Sandbox {
                 Ok(Observed::Running { boot_id, agent })
             }
             Ok(Said::Answer(answer)) => Err(unexpected(&answer)),
-            Ok(Said::Nobody) => Ok(Observed::Stopped),
+            Ok(Said::Nobody) => {
+                let id = id.clone();
+                self.blocking(move |inner| inner.settle(&id)).await
+            }
             Err(DriverError::NoInstance { .. }) => Ok(Observed::Gone),
             Err(error) => Err(error),
         }
@@ -517,7 +532,7 @@ impl Driver for Sandbox {
             if record.exists() {
                 return read_json(&record).map_err(committing);
             }
-            let Some(_lock) = folder.lock().map_err(committing)? else {
+            let Some(_lock) = folder.lock_settled().map_err(committing)? else {
                 return Err(DriverError::WrongState {
                     id: id.clone(),
                     state: "running".into(),

@@ -9,9 +9,9 @@
 //!   orders.json        configuration for the next boot          driver, at start
 //!   supervisor.lock    held by the living supervisor
 //!   supervisor.json    its pid and start time                   supervisor
+//!   init.json          the same of the last init                supervisor
 //!   supervisor.sock    where it answers                         supervisor
 //!   supervisor.log     what it has to say                       supervisor
-//!   boot/              boot id and resolv.conf of this boot      supervisor
 //!   commands/<invoke>.begin.json, .end.json                     supervisor
 //!   commits/<id>.intent.json, <id>.json                         driver
 //! ```
@@ -20,12 +20,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use darkroom_ecs::id::InvokeId;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::process::Pid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +56,15 @@ impl Identity {
     /// # Errors
     /// When /proc can't be read.
     pub fn own() -> io::Result<Self> {
-        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        Self::of(rustix::process::getpid())
+    }
+
+    /// A process that can't be reaped meanwhile.
+    ///
+    /// # Errors
+    /// When /proc can't be read.
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        let pid = pid.as_raw_nonzero().get();
         Ok(Self {
             pid,
             start_time: start_time(pid)?,
@@ -62,7 +73,7 @@ impl Identity {
 
     /// A descriptor of the process, if it is still the same one.
     pub fn open(self) -> Option<OwnedFd> {
-        let pid = rustix::process::Pid::from_raw(self.pid)?;
+        let pid = Pid::from_raw(self.pid)?;
         let flags = rustix::process::PidfdFlags::empty();
         let process = rustix::process::pidfd_open(pid, flags).ok()?;
         // After opening: now the number can't be given to another one unseen.
@@ -136,11 +147,6 @@ impl Folder {
         self.0.join("disk/upper")
     }
 
-    /// Files of the current boot.
-    pub fn boot(&self, name: &str) -> PathBuf {
-        self.0.join("boot").join(name)
-    }
-
     /// A file directly in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
@@ -190,6 +196,33 @@ impl Folder {
         }
     }
 
+    /// The init that was started last.
+    pub fn init(&self) -> Option<Identity> {
+        read_json(&self.0.join("init.json")).ok()
+    }
+
+    /// Takes the lock and waits until the last init is gone: when a supervisor is
+    /// killed, the kernel frees its lock a moment before it kills init. None:
+    /// somebody supervises.
+    ///
+    /// # Errors
+    /// When the folder is gone, or init doesn't end.
+    pub fn lock_settled(&self) -> io::Result<Option<File>> {
+        let Some(lock) = self.lock()? else {
+            return Ok(None);
+        };
+        if let Some(init) = self.init().and_then(Identity::open)
+            && !ended_within(&init, SETTLE)
+        {
+            // The instance has taken back its wish to die with its supervisor.
+            super::sys::send_signal(init.as_fd(), libc::SIGKILL)?;
+            if !ended_within(&init, SETTLE) {
+                return Err(io::Error::other("the instance's init doesn't end"));
+            }
+        }
+        Ok(Some(lock))
+    }
+
     /// Runs `with` on a path of the socket that is short however long the folder's
     /// own path is: socket addresses hold 108 bytes.
     ///
@@ -201,6 +234,15 @@ impl Folder {
         let path = format!("/proc/self/fd/{}/supervisor.sock", folder.as_raw_fd());
         with(Path::new(&path))
     }
+}
+
+/// How long the end of an init that is being killed may take.
+const SETTLE: Duration = Duration::from_secs(5);
+
+fn ended_within(process: &OwnedFd, patience: Duration) -> bool {
+    let timeout = Timespec::try_from(patience).ok();
+    let mut polled = [PollFd::new(process, PollFlags::IN)];
+    matches!(rustix::event::poll(&mut polled, timeout.as_ref()), Ok(count) if count > 0)
 }
 
 /// A text that can be the name of a file or a control group.

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::mount::FsOpenFlags;
 
 use super::cgroup::Layout;
@@ -73,19 +72,16 @@ pub(crate) fn namespaces() -> io::Result<()> {
     Ok(())
 }
 
-/// Layers are handed to overlay as descriptors, which kernels before 6.13 don't take.
 fn overlay() -> Result<(), Problem> {
-    let problem = |what: &str, error: &io::Error| Problem {
-        message: format!("{what}: {error}"),
-        hint: "overlay with layers as descriptors needs Linux 6.13 or newer".into(),
-    };
-    let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
-        .map_err(|error| problem("there is no overlay file system", &error.into()))?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open("/", flags, Mode::empty())
-        .map_err(|error| problem("opening the root folder", &error.into()))?;
-    rustix::mount::fsconfig_set_fd(context.as_fd(), "lowerdir+", root.as_fd())
-        .map_err(|error| problem("the overlay file system is too old", &error.into()))
+    rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
+        .map(drop)
+        .map_err(|error| Problem {
+            message: format!(
+                "there is no overlay file system: {}",
+                io::Error::from(error)
+            ),
+            hint: "load the kernel's module overlay".into(),
+        })
 }
 
 #[cfg(test)]

@@ -236,6 +236,20 @@ pub fn unshare_network() -> io::Result<()> {
     Ok(())
 }
 
+/// Puts the calling thread into a new mount namespace, with a root and a working
+/// directory of its own.
+///
+/// # Errors
+/// What unshare answered.
+pub fn unshare_mounts() -> io::Result<()> {
+    #[expect(unsafe_code, reason = "rustix marks unshare unsafe because of FILES")]
+    // SAFETY: descriptors stay shared.
+    unsafe {
+        rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS)?;
+    }
+    Ok(())
+}
+
 /// The kernel's `struct mount_attr`.
 #[repr(C)]
 #[derive(Default)]

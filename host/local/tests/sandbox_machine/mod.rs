@@ -99,6 +99,15 @@ impl Cloud {
         }
     }
 
+    /// Another driver on the same folder, as the next server has one.
+    pub fn again(&self) -> Again {
+        let mut settings = Settings::new(self.folder.path(), cache(), supervisor(), "next");
+        settings.arguments.clear();
+        Again {
+            driver: Sandbox::new(settings),
+        }
+    }
+
     pub fn spec(&self, layers: &[LayerId], internet: bool) -> InstanceSpec {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::from_bits(private_range().to_bits() + number);
@@ -151,6 +160,11 @@ pub fn supervisor_pid(folder: &Path) -> Option<rustix::process::Pid> {
     let identity = darkroom_local::sandbox::folder::Folder::new(folder).identity()?;
     identity.open()?;
     rustix::process::Pid::from_raw(identity.pid)
+}
+
+/// A second driver.
+pub struct Again {
+    pub driver: Sandbox,
 }
 
 pub struct Instance<'a> {

@@ -20,12 +20,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags,
 };
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Gid, Signal, Uid};
 
-use super::{At, Failure, Place, Record};
+use super::{At, Failure, Place, Record, write_all};
 use crate::sandbox::sys;
 
 /// All that the program needs, prepared before the clone.
@@ -36,10 +37,10 @@ pub struct Plan<'a> {
     pub report: BorrowedFd<'a>,
     /// The devices of /dev: name, and a detached mount of the host's node.
     pub devices: &'a [(&'static CStr, OwnedFd)],
-    /// A detached mount of the boot id's file.
-    pub boot_id: BorrowedFd<'a>,
-    /// A detached mount of resolv.conf.
-    pub resolv_conf: BorrowedFd<'a>,
+    /// The boot id's file.
+    pub boot_id: &'a [u8],
+    /// The content of resolv.conf.
+    pub resolv_conf: &'a [u8],
     /// The host name.
     pub host_name: &'a [u8],
     /// Init's path in the image.
@@ -144,7 +145,7 @@ impl Plan<'_> {
         let group_mount = make_mount(c"cgroup2", &[], nothing_special()).at(Place::CgroupMount)?;
         cover(&group_mount, &group).at(Place::CgroupMount)?;
         self.make_devices(root).at(Place::Dev)?;
-        attach(
+        let run = attach(
             root,
             c"run",
             c"tmpfs",
@@ -152,10 +153,8 @@ impl Plan<'_> {
             MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
         )
         .at(Place::Run)?;
-        let boot_id =
-            open_path(&proc, c"sys/kernel/random/boot_id", OFlags::empty()).at(Place::BootId)?;
-        cover(&self.boot_id, &boot_id).at(Place::BootId)?;
-        self.put_resolv_conf(root).at(Place::ResolvConf)?;
+        self.put_boot_id(&run, &proc).at(Place::BootId)?;
+        self.put_resolv_conf(&run, root).at(Place::ResolvConf)?;
 
         rustix::process::pivot_root(c".", c".").at(Place::Pivot)?;
         rustix::mount::unmount(c".", UnmountFlags::DETACH).at(Place::Pivot)?;
@@ -198,9 +197,14 @@ impl Plan<'_> {
         Ok(())
     }
 
+    fn put_boot_id(&self, run: &OwnedFd, proc: &OwnedFd) -> Result<(), Errno> {
+        let target = open_path(proc, c"sys/kernel/random/boot_id", OFlags::empty())?;
+        cover_with_text(run, self.boot_id, &target, true)
+    }
+
     /// Over the image's own file. An image whose resolv.conf is a link to something
     /// that only its own resolver makes is left alone.
-    fn put_resolv_conf(&self, root: &OwnedFd) -> Result<(), Errno> {
+    fn put_resolv_conf(&self, run: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
         let etc = match open_folder(root, c"etc") {
             Err(Errno::NOENT) => return Ok(()),
             other => other?,
@@ -215,10 +219,31 @@ impl Plan<'_> {
         };
         let kind = rustix::fs::statat(&target, c"", AtFlags::EMPTY_PATH)?.st_mode;
         if FileType::from_raw_mode(kind) == FileType::RegularFile {
-            cover(&self.resolv_conf, &target)?;
+            cover_with_text(run, self.resolv_conf, &target, false)?;
         }
         Ok(())
     }
+}
+
+/// Covers a file with a private one, made in a tmpfs of the instance and unlinked
+/// there: no path of the host appears in the list of mounts.
+fn cover_with_text(
+    run: &OwnedFd,
+    content: &[u8],
+    target: &OwnedFd,
+    read_only: bool,
+) -> Result<(), Errno> {
+    let name = c".darkroom";
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(run, name, flags, Mode::from_raw_mode(0o644))?;
+    write_all(file.as_fd(), content)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mount = rustix::mount::open_tree(run, name, flags)?;
+    if read_only && let Err(error) = sys::make_plain_read_only(mount.as_fd()) {
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    cover(&mount, target)?;
+    rustix::fs::unlinkat(run, name, AtFlags::empty())
 }
 
 /// Becomes the root of the user namespace.

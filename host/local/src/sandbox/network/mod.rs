@@ -9,7 +9,7 @@
 //! Whatever the instance sends comes to the router, which routes nothing: TCP is
 //! redirected to one listening socket, port 53 to two others, and the rest is
 //! dropped. The supervisor accepts, asks [`policy`] and connects as an ordinary
-//! program of the host ([`relay`], [`names`]). So nothing is changed on the host: no
+//! program of the host (`relay`, `names`). So nothing is changed on the host: no
 //! address, no forwarding, no firewall rule, and with the supervisor all of it is
 //! gone. Without internet the instance has its address and no route.
 //!

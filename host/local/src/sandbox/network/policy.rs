@@ -2,7 +2,7 @@
 //! multicast addresses, the host's own, other instances', and what configuration
 //! denies.
 //!
-//! Used by [`super::relay`] for every connection. Private addresses are allowed,
+//! Used by `relay` for every connection. Private addresses are allowed,
 //! because mirrors sit there.
 
 use std::fmt;

@@ -5,7 +5,7 @@
 //! synced) → told. A `begin.json` without an `end.json` and without a supervisor is a
 //! command that was interrupted; the driver says so.
 //!
-//! Used by [`super::serve`]. Commands never outlive the boot that they began in.
+//! Used by `serve`. Commands never outlive the boot that they began in.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -280,6 +280,8 @@ impl Execution<'_> {
         let group = self.boot.groups.make_command(self.boot.next_command())?;
         let outcome = self.run_in(&user, &group);
         group.close();
+        // The next command removes it.
+        lock(&self.all.ended_scripts).extend(self.script());
         outcome
     }
 
@@ -310,7 +312,7 @@ impl Execution<'_> {
                 message: format!("'{}' holds a zero byte", text.escape_debug()),
             })
         };
-        let script = text(&format!("{SCRIPTS}/{}", self.spec.invoke))?;
+        let script = self.script().ok_or(Errno::INVAL)?;
         let directory = text(self.spec.working_dir.as_deref().unwrap_or(&user.home))?;
         let folder = text(SCRIPTS)?;
         let shell = c"/bin/sh".to_owned();
@@ -360,7 +362,6 @@ impl Execution<'_> {
         // SAFETY: the plan's program makes system calls on prepared memory only.
         let cloned = unsafe { sys::spawn_child(0, Some(group.folder().as_fd()), &mut first) }?;
         drop((report_end, output_end));
-        lock(&self.all.ended_scripts).push(script);
         let pidfd = self.await_exec(&report);
         // The first process ends by itself once it has said the second's number.
         sys::wait(cloned.pidfd.as_fd())?;
@@ -368,6 +369,11 @@ impl Execution<'_> {
             pidfd: pidfd?,
             output,
         })
+    }
+
+    /// The script's path inside the instance.
+    fn script(&self) -> Option<CString> {
+        CString::new(format!("{SCRIPTS}/{}", self.spec.invoke)).ok()
     }
 
     /// Waits until the command's own program runs. Ends in any case: when every

@@ -15,9 +15,10 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::sync::oneshot;
 
-use super::super::folder::Folder;
+use super::super::folder::{Folder, Identity, write_json};
 use super::super::sys;
 use super::commands::Commands;
 use super::log::Log;
@@ -112,6 +113,7 @@ impl Shared {
 /// Owns one instance.
 #[derive(Debug)]
 pub struct Keeper {
+    folder: Folder,
     recipe: Recipe,
     grace: Duration,
     runtime: tokio::runtime::Handle,
@@ -123,6 +125,7 @@ pub struct Keeper {
 impl Keeper {
     /// Prepares; nothing runs yet.
     pub fn new(
+        folder: Folder,
         recipe: Recipe,
         grace: Duration,
         runtime: tokio::runtime::Handle,
@@ -130,6 +133,7 @@ impl Keeper {
     ) -> Self {
         let (sender, events) = std::sync::mpsc::channel();
         Self {
+            folder,
             recipe,
             grace,
             runtime,
@@ -144,7 +148,8 @@ impl Keeper {
     /// # Errors
     /// What failed.
     pub fn boot(&self) -> io::Result<String> {
-        let boot = Arc::new(Boot::start(&self.recipe, &self.runtime)?);
+        let started = |init: Pid| write_json(&self.folder.file("init.json"), &Identity::of(init)?);
+        let boot = Arc::new(Boot::start(&self.recipe, &self.runtime, &started)?);
         let id = boot.id.clone();
         self.shared.log.say(&format!("boot {id}"));
         for what in &boot.groups.unlimited {

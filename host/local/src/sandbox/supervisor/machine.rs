@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! supervisor                                child
-//! files, devices, groups, plan
+//! devices, groups, plan
 //! clone3 (user, mount, pid, uts, ipc, net) ─► wait for the root file system
 //! id maps, v1 groups, user namespace
 //! overlay with mapped owners
@@ -18,9 +18,8 @@ use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,6 +29,7 @@ use rustix::fs::OFlags;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
+use rustix::process::Pid;
 
 use super::super::accounts::open_inside;
 use super::super::cgroup::{Groups, Layout};
@@ -83,8 +83,6 @@ pub struct Recipe {
     pub layout: Layout,
     /// The begin of the groups' names.
     pub group: String,
-    /// The folder for this boot's files.
-    pub files: PathBuf,
 }
 
 /// A running init and all that belongs to it.
@@ -132,10 +130,15 @@ impl From<sys::Exit> for Ended {
 
 impl Boot {
     /// Starts init. See the module's words for the order and for the thread.
+    /// `cloned` is told init's process id before init's program runs.
     ///
     /// # Errors
     /// What failed, in a sentence. Nothing is left then.
-    pub fn start(recipe: &Recipe, runtime: &tokio::runtime::Handle) -> io::Result<Self> {
+    pub fn start(
+        recipe: &Recipe,
+        runtime: &tokio::runtime::Handle,
+        cloned: &dyn Fn(Pid) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let id = uuid::Uuid::new_v4().to_string();
         let name = format!("{}.{}", recipe.group, id.get(..8).unwrap_or_default());
         let groups = Groups::make(
@@ -145,7 +148,7 @@ impl Boot {
             recipe.memory_mib,
         )
         .map_err(|error| named("making the control groups", &error))?;
-        match Self::start_in(recipe, runtime, &id, &groups) {
+        match Self::start_in(recipe, runtime, &id, &groups, cloned) {
             Ok(started) => Ok(Self {
                 id,
                 groups,
@@ -169,12 +172,10 @@ impl Boot {
         runtime: &tokio::runtime::Handle,
         id: &str,
         groups: &Groups,
+        told: &dyn Fn(Pid) -> io::Result<()>,
     ) -> io::Result<Started> {
-        let boot_id = boot_file(&recipe.files.join("boot_id"), &format!("{id}\n"))?;
-        let resolv_conf = boot_file(
-            &recipe.files.join("resolv.conf"),
-            &recipe.network.resolv_conf(),
-        )?;
+        let boot_id = format!("{id}\n");
+        let resolv_conf = recipe.network.resolv_conf();
         let devices = devices()?;
         let (ours, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
@@ -194,8 +195,8 @@ impl Boot {
             socket: theirs.as_fd(),
             report: write.as_fd(),
             devices: &devices,
-            boot_id: boot_id.as_fd(),
-            resolv_conf: resolv_conf.as_fd(),
+            boot_id: boot_id.as_bytes(),
+            resolv_conf: resolv_conf.as_bytes(),
             host_name: recipe.host_name.as_bytes(),
             program: INIT,
             arguments: &arguments,
@@ -214,7 +215,7 @@ impl Boot {
         let cloned = unsafe { sys::spawn_child(spaces, Some(folder.as_fd()), &mut program) };
         let init = cloned.map_err(|error| named("cloning a process into namespaces", &error))?;
         drop((theirs, write));
-        let ready = prepare(recipe, runtime, groups, &init, &ours);
+        let ready = told(init.pid).and_then(|()| prepare(recipe, runtime, groups, &init, &ours));
         let started = ready.and_then(|ready| {
             wait_for_init(&report)?;
             Ok(ready)
@@ -420,13 +421,6 @@ fn wait_for_init(report: &OwnedFd) -> io::Result<()> {
         )),
         Some(Record::Started(_)) => Err(io::Error::other("init said what only commands say")),
     }
-}
-
-/// A file of this boot that every user of the instance may read.
-fn boot_file(path: &Path, content: &str) -> io::Result<OwnedFd> {
-    fs::write(path, content)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o444))?;
-    root_fs::read_only_file(path)
 }
 
 fn devices() -> io::Result<Vec<(&'static CStr, OwnedFd)>> {

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Layout;
-use super::folder::{Folder, Identity, make_private, read_json, write_json};
+use super::folder::{Folder, Identity, read_json, write_json};
 use super::network::policy::Block;
 use super::root_fs::Parts;
 use super::{first_id, network};
@@ -72,12 +72,17 @@ fn run(folder: &Folder, shared: &std::sync::Arc<Shared>) -> io::Result<()> {
             orders.protocol
         )));
     }
+    let build = &orders.build_id;
+    shared
+        .log
+        .say(&format!("supervisor, started by build {build}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("serve")
         .enable_all()
         .build()?;
     let keeper = Keeper::new(
+        folder.clone(),
         recipe(folder, &orders)?,
         Duration::from_millis(orders.stop_grace),
         runtime.handle().clone(),
@@ -124,7 +129,6 @@ fn recipe(folder: &Folder, orders: &Orders) -> io::Result<Recipe> {
     let spec = folder.spec()?;
     let address: Block = spec.private_ip.parse().map_err(io::Error::other)?;
     let layers = folder.disk()?.layers;
-    make_private(&folder.boot(""))?;
     Ok(Recipe {
         parts: Parts {
             layers: layers
@@ -144,7 +148,6 @@ fn recipe(folder: &Folder, orders: &Orders) -> io::Result<Recipe> {
         memory_mib: spec.memory_mib,
         layout: Layout::discover().map_err(io::Error::other)?,
         group: orders.group.clone(),
-        files: folder.boot(""),
     })
 }
 

@@ -24,6 +24,8 @@ pub const LONGEST_LINE: u64 = 4 * 1024 * 1024;
 pub struct Orders {
     /// [`PROTOCOL`].
     pub protocol: u32,
+    /// The build of the driver, for the log.
+    pub build_id: String,
     /// The folder of the region's layers.
     pub layers: std::path::PathBuf,
     /// The begin of the instance's group names.
