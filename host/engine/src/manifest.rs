@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::event::Status;
 use crate::role::RoleRecord;
 use crate::survey::ImageFacts;
+use crate::trouble::Trouble;
 
 /// The version of the file.
 pub const VERSION: u32 = 1;
@@ -35,6 +36,8 @@ pub struct Manifest {
     pub status: Status,
     /// What went wrong.
     pub error: Option<String>,
+    /// The same as data, for programs.
+    pub trouble: Option<Trouble>,
     /// What to do about it.
     pub hint: Option<String>,
     /// The last lines of the step that failed.

@@ -254,6 +254,7 @@ fn manifest(
         darkroom: env!("CARGO_PKG_VERSION").into(),
         status,
         error: error.map(ToString::to_string),
+        trouble: error.cloned(),
         hint: error.and_then(Trouble::hint),
         tail: match error {
             Some(Trouble::Step { tail, .. }) => Some(tail.clone()),

@@ -1,10 +1,11 @@
 //! Undo: what a run has created goes, found by its tags, however far it had come.
 
 use darkroom_ecs::action::{
-    DeleteImage, DeleteInstance, DeleteSnapshot, DescribeImages, Image, ImageStatus,
+    DeleteImage, DeleteInstance, DeleteSnapshot, DescribeImageSharePermission, DescribeImages,
+    Image, ImageStatus, ModifyImageSharePermission,
 };
 use darkroom_ecs::error::ErrorCode;
-use darkroom_ecs::id::{InstanceId, RegionId};
+use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
 use darkroom_journal::{Failure, RunId};
 use serde_json::{Value, json};
 
@@ -15,6 +16,9 @@ use crate::trouble::Trouble;
 /// An instance can't be deleted in its first minute; this often it is tried again, each
 /// time after a longer pause.
 const TRIES: u32 = 7;
+
+/// Accounts that one ModifyImageSharePermission takes.
+const SHARED_AT_ONCE: usize = 10;
 
 impl Cloud {
     /// Deletes the run's instances for `purpose`; none left is success.
@@ -109,6 +113,7 @@ impl Cloud {
                 None => return Ok(()),
             }
         }
+        self.unshare(region, &image.image_id).await?;
         let action = DeleteImage {
             region_id: region.clone(),
             image_id: image.image_id.clone(),
@@ -123,6 +128,30 @@ impl Cloud {
             let action = DeleteSnapshot {
                 snapshot_id: disk.snapshot_id.clone(),
                 force: Some(true),
+            };
+            ignore_missing(self.call(region, &action).await.map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// A shared image can't be deleted.
+    async fn unshare(&self, region: &RegionId, image: &ImageId) -> Result<(), Failure<Trouble>> {
+        let action = DescribeImageSharePermission {
+            region_id: region.clone(),
+            image_id: image.clone(),
+            page_size: Some(100),
+            ..DescribeImageSharePermission::default()
+        };
+        let shared = match self.call(region, &action).await {
+            Ok(answer) => answer.accounts.account,
+            Err(failure) => return ignore_missing(Err(failure)),
+        };
+        for batch in shared.chunks(SHARED_AT_ONCE) {
+            let action = ModifyImageSharePermission {
+                region_id: region.clone(),
+                image_id: image.clone(),
+                remove_account: batch.iter().map(|one| one.aliyun_id.clone()).collect(),
+                ..ModifyImageSharePermission::default()
             };
             ignore_missing(self.call(region, &action).await.map(drop))?;
         }
