@@ -192,8 +192,14 @@ fn body<T: for<'de> Deserialize<'de> + Default>(request: &HttpRequest) -> Result
 }
 
 fn query<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    let pairs = request.query().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
+    let pairs = request
+        .query()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+        .next()
 }
 
 fn ping(inner: &Inner) -> Ping {
@@ -242,8 +248,11 @@ async fn status(inner: &Inner) -> Result<Status, Refusal> {
 async fn list_requests(cloud: &Arc<Cloud>, request: &HttpRequest) -> Result<Value, Refusal> {
     let number = |name: &str| -> Result<Option<i64>, Refusal> {
         let text = query(request, name);
-        text.map(|text| text.parse().map_err(|_| Refusal::Bad(format!("{name} must be a number"))))
-            .transpose()
+        text.map(|text| {
+            text.parse()
+                .map_err(|_| Refusal::Bad(format!("{name} must be a number")))
+        })
+        .transpose()
     };
     let after = number("after")?.unwrap_or(0);
     let limit = number("limit")?.and_then(|limit| u32::try_from(limit).ok());
@@ -291,7 +300,11 @@ async fn change_sim(inner: &Inner, change: SimChange) -> Result<Value, Refusal> 
         })?;
     }
     if let Some(stock) = change.stock {
-        inner.cloud.store.write(move |tx| stock::set(tx, &stock)).await?;
+        inner
+            .cloud
+            .store
+            .write(move |tx| stock::set(tx, &stock))
+            .await?;
     }
     show_sim(inner).await
 }
@@ -358,7 +371,9 @@ async fn reset(inner: &Arc<Inner>, force: bool) -> Result<Value, Refusal> {
         .await?;
     if let Some(sim) = &inner.sim {
         let plan = SimPlan::default();
-        sim.set_plan(plan).await.map_err(|error| Refusal::Inner(error.to_string()))?;
+        sim.set_plan(plan)
+            .await
+            .map_err(|error| Refusal::Inner(error.to_string()))?;
     }
     jobs::sweep(cloud);
     let loose = cloud.store.read(layers::loose).await?;

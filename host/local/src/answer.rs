@@ -69,7 +69,9 @@ fn element(out: &mut String, name: &str, value: &Value) {
         Value::Array(items) => items.iter().for_each(|item| element(out, name, item)),
         Value::Object(fields) => {
             out.push_str(&format!("<{name}>"));
-            fields.iter().for_each(|(name, value)| element(out, name, value));
+            fields
+                .iter()
+                .for_each(|(name, value)| element(out, name, value));
             out.push_str(&format!("</{name}>"));
         }
         Value::String(text) => {
@@ -93,7 +95,8 @@ mod tests {
 
     #[test]
     fn xml_repeats_the_names_of_lists_and_escapes() {
-        let value = json!({"InstanceIdSets": {"InstanceIdSet": ["i-1", "i-2"]}, "N": 3, "T": "a<b&c"});
+        let value =
+            json!({"InstanceIdSets": {"InstanceIdSet": ["i-1", "i-2"]}, "N": 3, "T": "a<b&c"});
         let answer = render("RunInstances", Format::Xml, "r", Ok(value));
         assert_eq!(
             text(&answer),

@@ -26,7 +26,10 @@ pub(crate) async fn check(
     check_host(hosts, request)?;
     let now = cloud.clock.now();
     let secret = |id: &str| {
-        let account = cloud.accounts.iter().find(|account| account.access_key_id == id)?;
+        let account = cloud
+            .accounts
+            .iter()
+            .find(|account| account.access_key_id == id)?;
         Some(Secret::new(account.access_key_secret.clone()))
     };
     let claims = sign::verify(request, now, secret).map_err(|error| refusal(&error))?;
@@ -47,7 +50,7 @@ pub(crate) async fn check(
     let oldest = now - TOLERANCE - TOLERANCE;
     let fresh = cloud
         .store
-        .write(move |tx| tokens::use_nonce(tx, &key, &nonce, now, oldest))
+        .note(move |tx| tokens::use_nonce(tx, &key, &nonce, now, oldest))
         .await?;
     if !fresh {
         return Err(Fault::bad(
@@ -76,7 +79,8 @@ fn check_host(hosts: &[String], request: &HttpRequest) -> Result<(), Fault> {
     let host = named.next().map(|(_, value)| value.as_str());
     let alone = named.next().is_none();
     let here = host.is_some_and(|host| {
-        host == request.authority && (hosts.is_empty() || hosts.iter().any(|known| known == host) || public(host))
+        host == request.authority
+            && (hosts.is_empty() || hosts.iter().any(|known| known == host) || public(host))
     });
     if alone && here {
         return Ok(());
@@ -90,7 +94,9 @@ fn check_host(hosts: &[String], request: &HttpRequest) -> Result<(), Fault> {
 /// The names of the real endpoints, for clients that reach this cloud as their proxy.
 fn public(host: &str) -> bool {
     let endpoint = |name: &str| {
-        let region = name.strip_prefix("ecs.").or_else(|| name.strip_prefix("ecs-"));
+        let region = name
+            .strip_prefix("ecs.")
+            .or_else(|| name.strip_prefix("ecs-"));
         name == "ecs" || region.is_some_and(crate::catalogue::is_region)
     };
     host.strip_suffix(".aliyuncs.com").is_some_and(endpoint)
@@ -106,7 +112,10 @@ mod tests {
             scheme: "http".into(),
             authority: authority.into(),
             target: "/".into(),
-            headers: hosts.iter().map(|host| ("Host".to_owned(), (*host).to_owned())).collect(),
+            headers: hosts
+                .iter()
+                .map(|host| ("Host".to_owned(), (*host).to_owned()))
+                .collect(),
             body: bytes::Bytes::new(),
         }
     }
@@ -123,7 +132,10 @@ mod tests {
             request("there:1", &["there:1"]),
             request("here:1", &["here:1", "here:1"]),
             request("here:1", &[]),
-            request("ecs.cn-hangzhow.aliyuncs.com", &["ecs.cn-hangzhow.aliyuncs.com"]),
+            request(
+                "ecs.cn-hangzhow.aliyuncs.com",
+                &["ecs.cn-hangzhow.aliyuncs.com"],
+            ),
         ] {
             let fault = check_host(&known, &wrong).unwrap_err();
             assert_eq!(fault.status, 400, "{wrong:?}");

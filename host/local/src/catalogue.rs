@@ -144,7 +144,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(names("cn-hangzhou"), ["cn-hangzhou-a", "cn-hangzhou-b"]);
-        assert_eq!(names("ap-southeast-1"), ["ap-southeast-1a", "ap-southeast-1b"]);
+        assert_eq!(
+            names("ap-southeast-1"),
+            ["ap-southeast-1a", "ap-southeast-1b"]
+        );
     }
 
     #[test]

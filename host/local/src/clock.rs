@@ -59,10 +59,17 @@ mod tests {
     #[tokio::test]
     async fn a_moment_that_has_passed_is_not_waited_for() {
         let clock = SystemClock;
-        clock.sleep_until(clock.now() - Duration::from_secs(60)).await;
+        clock
+            .sleep_until(clock.now() - Duration::from_secs(60))
+            .await;
         let begin = clock.now();
-        clock.sleep_until(after(begin, Duration::from_millis(20))).await;
+        clock
+            .sleep_until(after(begin, Duration::from_millis(20)))
+            .await;
         assert!(clock.now().duration_since(begin).as_millis() >= 20);
-        assert_eq!(until(after(begin, Duration::from_secs(1)), begin), Duration::ZERO);
+        assert_eq!(
+            until(after(begin, Duration::from_secs(1)), begin),
+            Duration::ZERO
+        );
     }
 }

@@ -94,7 +94,11 @@ fn layout() -> &'static str {
 }
 
 fn layout_name(layout: &str) -> &'static str {
-    if layout == "root" { "root" } else { "an ordinary user" }
+    if layout == "root" {
+        "root"
+    } else {
+        "an ordinary user"
+    }
 }
 
 impl Cloud {
@@ -137,7 +141,10 @@ impl Cloud {
                 ))
             })
             .await?;
-        let known: Vec<InstanceId> = instances.iter().map(|placed| placed.row.id.clone()).collect();
+        let known: Vec<InstanceId> = instances
+            .iter()
+            .map(|placed| placed.row.id.clone())
+            .collect();
         self.driver.collect(&known, &held).await?;
         for placed in instances {
             self.look_at(&placed.row).await?;

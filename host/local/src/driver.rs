@@ -485,11 +485,7 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`DriverError::NoAgent`] when nobody takes it.
-    async fn run_command(
-        &self,
-        id: &InstanceId,
-        command: &CommandSpec,
-    ) -> Result<(), DriverError>;
+    async fn run_command(&self, id: &InstanceId, command: &CommandSpec) -> Result<(), DriverError>;
 
     /// What has become of a command.
     ///
@@ -542,14 +538,13 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// # Errors
     /// When one can't be removed.
-    async fn delete_layers(
-        &self,
-        region: &RegionId,
-        layers: &[LayerId],
-    ) -> Result<(), DriverError>;
+    async fn delete_layers(&self, region: &RegionId, layers: &[LayerId])
+    -> Result<(), DriverError>;
 
     /// At the start of a server: takes over what is known and removes folders,
-    /// processes, mounts and layers that no row knows.
+    /// processes, mounts and layers that no row knows. Layers that a known instance
+    /// stands on stay, also when no row names them: the server may have died between
+    /// a commit and writing it down.
     ///
     /// # Errors
     /// When the folders can't be read.

@@ -46,7 +46,9 @@ impl Fault {
     pub(crate) fn missing_parameter(name: &str) -> Self {
         Self::bad(
             ErrorCode::MissingParameter,
-            format!("The input parameter \"{name}\" that is mandatory for processing this request is not supplied."),
+            format!(
+                "The input parameter \"{name}\" that is mandatory for processing this request is not supplied."
+            ),
         )
     }
 

@@ -175,8 +175,10 @@ impl AccountsFile {
 
 /// The accounts of a new cloud. The ids are the same on every machine, so that a
 /// template can name whom it shares with; the keys are not.
-const ACCOUNT_IDS: [(&str, &str); 2] =
-    [("first", "1000000000000001"), ("second", "2000000000000002")];
+const ACCOUNT_IDS: [(&str, &str); 2] = [
+    ("first", "1000000000000001"),
+    ("second", "2000000000000002"),
+];
 
 fn new_account(name: &str, id: &str) -> Option<Account> {
     Some(Account {
@@ -190,7 +192,11 @@ fn new_account(name: &str, id: &str) -> Option<Account> {
 /// Letters and digits that nobody can guess.
 pub(crate) fn random_text(length: usize) -> String {
     const LETTERS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let seed = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();
+    let seed = [
+        *uuid::Uuid::new_v4().as_bytes(),
+        *uuid::Uuid::new_v4().as_bytes(),
+    ]
+    .concat();
     let mut stream = blake3::Hasher::new().update(&seed).finalize_xof();
     let mut text = String::with_capacity(length);
     let mut byte = [0_u8; 1];
@@ -310,9 +316,15 @@ mod tests {
         assert_eq!(made.accounts[0].name, "first");
         assert_eq!(made.accounts[0].id.to_string().len(), 16);
         assert!(made.accounts[0].access_key_id.starts_with("LTAI"));
-        assert_ne!(made.accounts[0].access_key_secret, made.accounts[1].access_key_secret);
+        assert_ne!(
+            made.accounts[0].access_key_secret,
+            made.accounts[1].access_key_secret
+        );
         assert_eq!(AccountsFile::ensure(folder.path()).unwrap(), made);
-        let mode = fs::metadata(folder.path().join(ACCOUNTS)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path().join(ACCOUNTS))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!format!("{made:?}").contains(&made.accounts[0].access_key_secret));
     }
@@ -321,7 +333,10 @@ mod tests {
     fn a_second_lock_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let held = Lock::take(folder.path()).unwrap();
-        assert!(matches!(Lock::take(folder.path()), Err(FileError::Locked { .. })));
+        assert!(matches!(
+            Lock::take(folder.path()),
+            Err(FileError::Locked { .. })
+        ));
         drop(held);
         Lock::take(folder.path()).unwrap();
     }

@@ -29,6 +29,8 @@ pub mod bootstrap;
 pub(crate) mod catalogue;
 pub mod clock;
 pub mod cloud;
+#[cfg(test)]
+mod crash_tests;
 pub mod driver;
 pub(crate) mod fault;
 pub mod files;

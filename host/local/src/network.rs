@@ -192,7 +192,10 @@ mod tests {
 
     #[test]
     fn nothing_free_is_no_range() {
-        let all = Range { first: 0, prefix: 0 };
+        let all = Range {
+            first: 0,
+            prefix: 0,
+        };
         assert_eq!(choose(&[all], 1), None);
     }
 
@@ -203,7 +206,10 @@ mod tests {
         let mask = u32::from_ne_bytes(Range::mask(24).to_be_bytes());
         let line = format!("eth0 {destination:08X} 00000000 0001 0 0 0 {mask:08X} 0 0 0");
         assert_eq!(route(&line), Some(range));
-        assert_eq!(route("eth0 00000000 01020304 0003 0 0 0 00000000 0 0 0"), None);
+        assert_eq!(
+            route("eth0 00000000 01020304 0003 0 0 0 00000000 0 0 0"),
+            None
+        );
         let address = range.hosts().next().unwrap();
         let trie = format!("   |-- {address}\n      /32 host LOCAL\n   |-- x\n");
         assert_eq!(own_addresses(&trie).len(), 1);

@@ -117,9 +117,14 @@ impl Server {
         .await?;
         let port = config.port.unwrap_or(0);
         let listen = |source| ServeError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        service.set_hosts(vec![address.to_string(), format!("localhost:{}", address.port())]);
+        service.set_hosts(vec![
+            address.to_string(),
+            format!("localhost:{}", address.port()),
+        ]);
         let url = format!("http://{address}");
         let pid = std::process::id();
         let file = ServerFile {
@@ -131,7 +136,11 @@ impl Server {
             token: service.token().to_owned(),
         };
         file.write(&config.root)?;
-        tracing::info!(url, driver = config.driver.as_str(), "the local cloud is up");
+        tracing::info!(
+            url,
+            driver = config.driver.as_str(),
+            "the local cloud is up"
+        );
         Ok(Self {
             service,
             listener: Counted {
@@ -198,7 +207,10 @@ impl Server {
 /// # Errors
 /// When it can't be started or its listener fails.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
-    Server::start(config).await?.run(std::future::pending()).await
+    Server::start(config)
+        .await?
+        .run(std::future::pending())
+        .await
 }
 
 /// Returns when nobody has needed the server for `limit`.
@@ -324,10 +336,18 @@ async fn plain(request: Request) -> Result<HttpRequest, (StatusCode, &'static st
     }
     let body = axum::body::to_bytes(body, LARGEST_BODY)
         .await
-        .map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB, or broken"))?;
+        .map_err(|_| {
+            (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than 1 MiB, or broken",
+            )
+        })?;
     let host = headers.iter().find(|(name, _)| name == "host");
     let host = host.map(|(_, value)| value.clone()).unwrap_or_default();
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
     Ok(HttpRequest {
         method: head.method.as_str().to_owned(),
         scheme: "http".to_owned(),

@@ -94,6 +94,8 @@ impl Settings {
 #[derive(Clone)]
 pub struct Service {
     pub(crate) inner: Arc<Inner>,
+    /// Ends the cloud's tasks with the last handle; the tasks don't hold it.
+    _end: Arc<DropGuard>,
 }
 
 /// What all handles of a service share.
@@ -108,7 +110,6 @@ pub(crate) struct Inner {
     pub(crate) hosts: RwLock<Vec<String>>,
     /// The admin API was asked to stop.
     pub(crate) stop: Notify,
-    _end: DropGuard,
 }
 
 impl Service {
@@ -148,8 +149,8 @@ impl Service {
                 token: files::random_text(32),
                 hosts: RwLock::new(Vec::new()),
                 stop: Notify::new(),
-                _end: guard,
             }),
+            _end: Arc::new(guard),
         })
     }
 
@@ -192,6 +193,7 @@ impl Service {
         let end = inner.cloud.end.clone();
         let work = tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = end.cancelled() => None,
                 response = handle(&inner, request) => Some(response),
             }
@@ -207,7 +209,9 @@ fn unavailable() -> HttpResponse {
     HttpResponse {
         status: 503,
         headers: Vec::new(),
-        body: bytes::Bytes::from_static(b"{\"Code\":\"ServiceUnavailable\",\"Message\":\"the local cloud is leaving\"}"),
+        body: bytes::Bytes::from_static(
+            b"{\"Code\":\"ServiceUnavailable\",\"Message\":\"the local cloud is leaving\"}",
+        ),
     }
 }
 
@@ -241,14 +245,23 @@ async fn refuse(
         at: inner.cloud.clock.now(),
         account: None,
         region: None,
-        action: request.header("x-acs-action").unwrap_or("unknown").chars().take(64).collect(),
+        action: request
+            .header("x-acs-action")
+            .unwrap_or("unknown")
+            .chars()
+            .take(64)
+            .collect(),
         signature: if newer { "ACS3" } else { "RPC" }.to_owned(),
         params: Map::new(),
         status: Some(fault.status),
         code: Some(fault.code.to_string()),
         request_id: request_id.to_owned(),
     };
-    let kept = inner.cloud.store.write(move |tx| requests::add(tx, &record)).await;
+    let kept = inner
+        .cloud
+        .store
+        .note(move |tx| requests::add(tx, &record))
+        .await;
     if let Err(error) = kept {
         tracing::error!(%error, "a refused request is not recorded");
     }
@@ -265,14 +278,21 @@ async fn serve(
 ) -> HttpResponse {
     let cloud = &inner.cloud;
     let mut record = record(account, &claims, &request_id, cloud.clock.now());
-    let mutating = ACTIONS.iter().any(|known| known.name == claims.action && known.mutating);
+    let mutating = ACTIONS
+        .iter()
+        .any(|known| known.name == claims.action && known.mutating);
     let mut number = None;
     if mutating {
         let early = record.clone();
         match cloud.store.write(move |tx| requests::add(tx, &early)).await {
             Ok(added) => number = Some(added),
             Err(error) => {
-                return render(&claims.action, claims.format, &request_id, Err(error.into()));
+                return render(
+                    &claims.action,
+                    claims.format,
+                    &request_id,
+                    Err(error.into()),
+                );
             }
         }
     }
@@ -289,7 +309,7 @@ async fn serve(
     record.code.clone_from(&code);
     let kept = cloud
         .store
-        .write(move |tx| match number {
+        .note(move |tx| match number {
             Some(number) => requests::answer(tx, number, status, code.as_deref()),
             None => requests::add(tx, &record).map(drop),
         })
@@ -301,12 +321,7 @@ async fn serve(
     render(&claims.action, claims.format, &request_id, outcome)
 }
 
-fn record(
-    account: &Account,
-    claims: &Claims,
-    request_id: &str,
-    at: jiff::Timestamp,
-) -> Recorded {
+fn record(account: &Account, claims: &Claims, request_id: &str, at: jiff::Timestamp) -> Recorded {
     Recorded {
         number: 0,
         at,

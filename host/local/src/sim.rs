@@ -167,8 +167,6 @@ struct Command {
 pub struct Sim {
     store: Store,
     clock: Arc<dyn Clock>,
-    #[cfg(test)]
-    pub(crate) fuse: crate::state::fuse::Fuse,
 }
 
 impl Sim {
@@ -180,8 +178,6 @@ impl Sim {
         Ok(Self {
             store: Store::open(&root.join(FILE), MIGRATIONS)?,
             clock,
-            #[cfg(test)]
-            fuse: crate::state::fuse::Fuse::default(),
         })
     }
 
@@ -203,10 +199,34 @@ impl Sim {
             regex::Regex::new(&rule.pattern)
                 .map_err(|source| PlanError::Pattern { number, source })?;
             let text = rule.output_base64.as_deref().unwrap_or_default();
-            BASE64.decode(text).map_err(|_| PlanError::Base64 { number })?;
+            BASE64
+                .decode(text)
+                .map_err(|_| PlanError::Base64 { number })?;
         }
         self.store.write(move |tx| keep_plan(tx, &plan)).await?;
         Ok(())
+    }
+
+    /// How many instances there are, how often any was booted, and the layers.
+    #[cfg(test)]
+    pub(crate) async fn inventory(&self) -> (i64, i64, Vec<(String, String)>) {
+        let look = |tx: &Transaction<'_>| {
+            let machines = tx.query_row("SELECT count(*) FROM instances", [], |row| row.get(0))?;
+            let boots: Option<String> = tx
+                .query_row(
+                    "SELECT value FROM settings WHERE name = 'boots'",
+                    [],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let layers = tx
+                .prepare("SELECT region, id FROM layers")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            let boots = boots.and_then(|text| text.parse().ok()).unwrap_or(0);
+            Ok::<_, StoreError>((machines, boots, layers))
+        };
+        self.store.read(look).await.unwrap()
     }
 
     async fn wait(&self, seconds: impl Fn(&Latencies) -> f64) -> Result<(), DriverError> {
@@ -241,15 +261,6 @@ impl Sim {
             agent_at: after(self.clock.now(), span(latencies.agent)),
         }
     }
-
-    #[cfg(test)]
-    async fn burn(&self) {
-        self.fuse.burn().await;
-    }
-
-    #[cfg(not(test))]
-    #[expect(clippy::unused_async, reason = "in tests it waits")]
-    async fn burn(&self) {}
 }
 
 /// What can be wrong inside a transaction.
@@ -299,16 +310,26 @@ fn span(seconds: f64) -> Duration {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Row { table: "sim", source })
+    serde_json::from_str(text).map_err(|source| StoreError::Row {
+        table: "sim",
+        source,
+    })
 }
 
 fn write<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|source| StoreError::Row { table: "sim", source })
+    serde_json::to_string(value).map_err(|source| StoreError::Row {
+        table: "sim",
+        source,
+    })
 }
 
 fn plan(tx: &Transaction<'_>) -> Result<SimPlan, StoreError> {
     let text: Option<String> = tx
-        .query_row("SELECT value FROM settings WHERE name = ?1", [PLAN], |row| row.get(0))
+        .query_row(
+            "SELECT value FROM settings WHERE name = ?1",
+            [PLAN],
+            |row| row.get(0),
+        )
         .optional()?;
     text.map_or_else(|| Ok(SimPlan::default()), |text| read(&text))
 }
@@ -321,9 +342,23 @@ fn keep_plan(tx: &Transaction<'_>, plan: &SimPlan) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Counts the boots of all instances, also of those that are gone.
+fn count_boot(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO settings VALUES ('boots', '1')
+         ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+        [],
+    )?;
+    Ok(())
+}
+
 fn machine(tx: &Transaction<'_>, id: &InstanceId) -> Result<Option<Machine>, StoreError> {
     let text: Option<String> = tx
-        .query_row("SELECT data FROM instances WHERE id = ?1", [id.to_string()], |row| row.get(0))
+        .query_row(
+            "SELECT data FROM instances WHERE id = ?1",
+            [id.to_string()],
+            |row| row.get(0),
+        )
         .optional()?;
     text.map(|text| read(&text)).transpose()
 }
@@ -399,7 +434,9 @@ fn decide(
             keep_plan(tx, &plan)?;
         }
     }
-    let limit = span(f64::from(u32::try_from(command.timeout_seconds).unwrap_or(u32::MAX)));
+    let limit = span(f64::from(
+        u32::try_from(command.timeout_seconds).unwrap_or(u32::MAX),
+    ));
     let timed_out = span(seconds) > limit;
     let kept = output.len().saturating_sub(OUTPUT_LIMIT);
     let status = match exit_code {
@@ -481,7 +518,6 @@ impl Driver for Sim {
     }
 
     async fn create(&self, spec: &InstanceSpec) -> Result<(), DriverError> {
-        self.burn().await;
         let spec = spec.clone();
         let made = self
             .store
@@ -501,29 +537,25 @@ impl Driver for Sim {
                 Ok::<_, Problematic>(keep_machine(tx, &machine)?)
             })
             .await;
-        self.burn().await;
         Ok(made?)
     }
 
     async fn start(&self, id: &InstanceId) -> Result<(), DriverError> {
-        self.burn().await;
         self.wait(|latencies| latencies.start).await?;
         let latencies = self.store.read(plan).await.map_err(io)?.latencies;
         let boot = self.boot(&latencies);
-        self.change(id, move |_, machine| {
+        self.change(id, move |tx, machine| {
             if machine.boot.is_none() {
                 machine.boot = Some(boot);
                 machine.boots += 1;
+                count_boot(tx)?;
             }
             Ok(())
         })
-        .await?;
-        self.burn().await;
-        Ok(())
+        .await
     }
 
     async fn stop(&self, id: &InstanceId, force: bool) -> Result<(), DriverError> {
-        self.burn().await;
         if !force {
             self.wait(|latencies| latencies.stop).await?;
         }
@@ -534,12 +566,10 @@ impl Driver for Sim {
             Ok(interrupt(tx, &subject, now)?)
         })
         .await?;
-        self.burn().await;
         Ok(())
     }
 
     async fn reboot(&self, id: &InstanceId, _force: bool) -> Result<(), DriverError> {
-        self.burn().await;
         self.wait(|latencies| latencies.reboot).await?;
         let latencies = self.store.read(plan).await.map_err(io)?.latencies;
         let boot = self.boot(&latencies);
@@ -548,15 +578,14 @@ impl Driver for Sim {
         self.change(id, move |tx, machine| {
             machine.boot = Some(boot);
             machine.boots += 1;
+            count_boot(tx)?;
             Ok(interrupt(tx, &subject, now)?)
         })
         .await?;
-        self.burn().await;
         Ok(())
     }
 
     async fn delete(&self, id: &InstanceId) -> Result<(), DriverError> {
-        self.burn().await;
         self.wait(|latencies| latencies.delete).await?;
         let id = id.to_string();
         self.store
@@ -568,29 +597,29 @@ impl Driver for Sim {
             })
             .await
             .map_err(io)?;
-        self.burn().await;
         Ok(())
     }
 
     async fn observe(&self, id: &InstanceId) -> Result<Observed, DriverError> {
         let id = id.clone();
-        let found = self.store.read(move |tx| machine(tx, &id)).await.map_err(io)?;
+        let found = self
+            .store
+            .read(move |tx| machine(tx, &id))
+            .await
+            .map_err(io)?;
         Ok(match found {
             None => Observed::Gone,
             Some(Machine { boot: None, .. }) => Observed::Stopped,
-            Some(Machine { boot: Some(boot), .. }) => Observed::Running {
+            Some(Machine {
+                boot: Some(boot), ..
+            }) => Observed::Running {
                 agent: boot.agent_at <= self.clock.now(),
                 boot_id: boot.id,
             },
         })
     }
 
-    async fn run_command(
-        &self,
-        id: &InstanceId,
-        command: &CommandSpec,
-    ) -> Result<(), DriverError> {
-        self.burn().await;
+    async fn run_command(&self, id: &InstanceId, command: &CommandSpec) -> Result<(), DriverError> {
         let now = self.clock.now();
         let command = command.clone();
         let subject = id.clone();
@@ -615,11 +644,19 @@ impl Driver for Sim {
                 let row = Command {
                     boot_id: boot.id.clone(),
                     started_at: now,
-                    result: if reboot { interrupted(now, now) } else { result },
+                    result: if reboot {
+                        interrupted(now, now)
+                    } else {
+                        result
+                    },
                 };
                 tx.execute(
                     "INSERT INTO commands VALUES (?1, ?2, ?3)",
-                    params![subject.to_string(), command.invoke.to_string(), write(&row)?],
+                    params![
+                        subject.to_string(),
+                        command.invoke.to_string(),
+                        write(&row)?
+                    ],
                 )?;
                 Ok(reboot)
             })
@@ -627,7 +664,6 @@ impl Driver for Sim {
         if reboot {
             self.reboot(id, true).await?;
         }
-        self.burn().await;
         Ok(())
     }
 
@@ -678,7 +714,11 @@ impl Driver for Sim {
         let subject = id.to_string();
         self.change(id, move |tx, machine| {
             let row = Command {
-                boot_id: machine.boot.as_ref().map(|boot| boot.id.clone()).unwrap_or_default(),
+                boot_id: machine
+                    .boot
+                    .as_ref()
+                    .map(|boot| boot.id.clone())
+                    .unwrap_or_default(),
                 started_at,
                 result: Finished {
                     status: CommandStatus::Terminated,
@@ -701,11 +741,14 @@ impl Driver for Sim {
         id: &InstanceId,
         file: &FileSpec,
     ) -> Result<Result<(), FileFault>, DriverError> {
-        self.burn().await;
         let now = self.clock.now();
         let id = id.clone();
         let wanted = id.clone();
-        let found = self.store.read(move |tx| machine(tx, &wanted)).await.map_err(io)?;
+        let found = self
+            .store
+            .read(move |tx| machine(tx, &wanted))
+            .await
+            .map_err(io)?;
         let Some(machine) = found else {
             return Err(DriverError::NoInstance { id });
         };
@@ -719,7 +762,6 @@ impl Driver for Sim {
     }
 
     async fn commit(&self, id: &InstanceId, commit_id: &str) -> Result<Commit, DriverError> {
-        self.burn().await;
         self.wait(|latencies| latencies.image).await?;
         let subject = id.clone();
         let commit_id = commit_id.to_owned();
@@ -745,13 +787,21 @@ impl Driver for Sim {
                 }
                 let seed = format!("{subject} {commit_id} {}", machine.boots);
                 let digest = blake3::hash(seed.as_bytes()).to_hex();
-                let layer: LayerId = digest.as_str().parse().map_err(|error| DriverError::Other {
-                    message: format!("{error}"),
-                    hint: None,
-                })?;
+                let layer: LayerId =
+                    digest
+                        .as_str()
+                        .parse()
+                        .map_err(|error| DriverError::Other {
+                            message: format!("{error}"),
+                            hint: None,
+                        })?;
                 tx.execute(
                     "INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)",
-                    params![machine.spec.region.to_string(), layer.to_string(), 1_i64 << 20],
+                    params![
+                        machine.spec.region.to_string(),
+                        layer.to_string(),
+                        1_i64 << 20
+                    ],
                 )?;
                 machine.layers.push(layer);
                 let commit = Commit {
@@ -765,7 +815,6 @@ impl Driver for Sim {
                 Ok(commit)
             })
             .await?;
-        self.burn().await;
         Ok(commit)
     }
 
@@ -775,7 +824,6 @@ impl Driver for Sim {
         to: &RegionId,
         layers: &[LayerId],
     ) -> Result<(), DriverError> {
-        self.burn().await;
         self.wait(|latencies| latencies.copy).await?;
         let (from, to, layers) = (from.clone(), to.clone(), layers.to_vec());
         self.store
@@ -790,7 +838,6 @@ impl Driver for Sim {
                 Ok::<_, Problematic>(())
             })
             .await?;
-        self.burn().await;
         Ok(())
     }
 
@@ -799,7 +846,6 @@ impl Driver for Sim {
         region: &RegionId,
         layers: &[LayerId],
     ) -> Result<(), DriverError> {
-        self.burn().await;
         let (region, layers) = (region.to_string(), layers.to_vec());
         self.store
             .write(move |tx| {
@@ -813,7 +859,6 @@ impl Driver for Sim {
             })
             .await
             .map_err(io)?;
-        self.burn().await;
         Ok(())
     }
 
@@ -834,8 +879,25 @@ impl Driver for Sim {
                     .query_map([], |row| row.get(0))?
                     .collect::<Result<_, _>>()?;
                 for id in ids.iter().filter(|id| !known.contains(id)) {
-                    for table in ["commands WHERE instance", "commits WHERE instance", "instances WHERE id"] {
+                    for table in [
+                        "commands WHERE instance",
+                        "commits WHERE instance",
+                        "instances WHERE id",
+                    ] {
                         tx.execute(&format!("DELETE FROM {table} = ?1"), [id])?;
+                    }
+                }
+                // A commit that the rows don't know yet is what its instance stands on.
+                let mut layers = layers;
+                for id in &known {
+                    let id = id.parse().unwrap_or_default();
+                    if let Some(machine) = machine(tx, &id)? {
+                        let region = machine.spec.region.to_string();
+                        let stands = machine
+                            .layers
+                            .iter()
+                            .map(|layer| (region.clone(), layer.to_string()));
+                        layers.extend(stands);
                     }
                 }
                 let found: Vec<(String, String)> = tx

@@ -34,7 +34,10 @@ impl Serve for DescribeCloudAssistantStatus {
                 Ok::<_, StoreError>(instances)
             })
             .await?;
-        let windows = self.os_type.as_ref().is_some_and(|kind| kind.eq_ignore_ascii_case("windows"));
+        let windows = self
+            .os_type
+            .as_ref()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("windows"));
         found.retain(|placed| {
             let named = self.instance_id.is_empty() || self.instance_id.contains(&placed.row.id);
             named && !windows
@@ -78,7 +81,13 @@ async fn status(cx: &Context, row: InstanceRow) -> Result<InstanceCloudAssistant
         .store
         .read(move |tx| rows::running(tx, Some(&subject)))
         .await?;
-    let live = |text: &str| if alive { text.to_owned() } else { String::new() };
+    let live = |text: &str| {
+        if alive {
+            text.to_owned()
+        } else {
+            String::new()
+        }
+    };
     Ok(InstanceCloudAssistantStatus {
         instance_id: row.id,
         cloud_assistant_status: TextBool(alive),

@@ -55,13 +55,18 @@ pub(super) fn reachable(
             )
         })?;
     let jobs = job_rows::of(tx, id.as_str())?;
-    let reboots = jobs.iter().any(|(_, job)| matches!(job.task, Task::Reboot { .. }));
+    let reboots = jobs
+        .iter()
+        .any(|(_, job)| matches!(job.task, Task::Reboot { .. }));
     if row.status == InstanceStatus::Running || reboots {
         return Ok(row);
     }
     Err(Fault::forbidden(
         ErrorCode::InvalidInstanceNotMatch,
-        format!("The specified instance {id} is {}, it must be Running.", row.status),
+        format!(
+            "The specified instance {id} is {}, it must be Running.",
+            row.status
+        ),
     ))
 }
 
@@ -76,7 +81,10 @@ pub(super) fn check_list(ids: &[InstanceId], most: usize) -> Result<(), Fault> {
             format!("There may be at most {most} instances in one request."),
         ));
     }
-    let twice = ids.iter().enumerate().any(|(at, id)| ids.iter().take(at).any(|other| other == id));
+    let twice = ids
+        .iter()
+        .enumerate()
+        .any(|(at, id)| ids.iter().take(at).any(|other| other == id));
     if twice {
         return Err(Fault::invalid("InstanceId", "an instance is named twice"));
     }
@@ -103,7 +111,9 @@ impl Serve for RunCommand {
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
             working_dir: self.working_dir.filter(|text| !text.is_empty()),
             username: self.username.filter(|text| !text.is_empty()),
-            termination: self.termination_mode.unwrap_or_else(|| "Process".to_owned()),
+            termination: self
+                .termination_mode
+                .unwrap_or_else(|| "Process".to_owned()),
             created_at: cx.now,
             executions: self
                 .instance_id
@@ -156,15 +166,27 @@ fn check(request: &RunCommand) -> Result<(), Fault> {
         ("KeepCommand", request.keep_command == Some(true)),
         ("Frequency", request.frequency.is_some()),
         ("Launcher", request.launcher.is_some()),
-        ("WindowsPasswordName", request.windows_password_name.is_some()),
-        ("RepeatMode", request.repeat_mode.as_ref().is_some_and(|mode| mode != "Once")),
+        (
+            "WindowsPasswordName",
+            request.windows_password_name.is_some(),
+        ),
+        (
+            "RepeatMode",
+            request
+                .repeat_mode
+                .as_ref()
+                .is_some_and(|mode| mode != "Once"),
+        ),
     ] {
         if given {
             return Err(Fault::unsupported(name));
         }
     }
     check_list(&request.instance_id, MOST_INSTANCES)?;
-    let encoding = request.content_encoding.clone().unwrap_or(ContentEncoding::PlainText);
+    let encoding = request
+        .content_encoding
+        .clone()
+        .unwrap_or(ContentEncoding::PlainText);
     let bytes = decode(&request.command_content, &encoding);
     if bytes.is_empty() {
         return Err(Fault::missing_parameter("CommandContent"));
@@ -176,9 +198,11 @@ fn check(request: &RunCommand) -> Result<(), Fault> {
         ));
     }
     let long = |text: &Option<String>, most: usize| {
-        text.as_ref().is_some_and(|text| text.chars().count() > most)
+        text.as_ref()
+            .is_some_and(|text| text.chars().count() > most)
     };
-    let exceeded = |code, what: &str| Err(Fault::forbidden(code, format!("The {what} is too long.")));
+    let exceeded =
+        |code, what: &str| Err(Fault::forbidden(code, format!("The {what} is too long.")));
     if long(&request.name, 128) {
         return exceeded(ErrorCode::CmdNameExceedLimit, "command name");
     }
@@ -189,15 +213,25 @@ fn check(request: &RunCommand) -> Result<(), Fault> {
         return exceeded(ErrorCode::UsernameExceedLimit, "user name");
     }
     if long(&request.working_dir, 200) {
-        return Err(Fault::invalid("WorkingDir", "it is longer than 200 characters"));
+        return Err(Fault::invalid(
+            "WorkingDir",
+            "it is longer than 200 characters",
+        ));
     }
     let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
     if !(1..=LONGEST_TIMEOUT).contains(&timeout) {
         return Err(Fault::invalid("Timeout", "it must be 1 to 86400 seconds"));
     }
     let modes = ["Process", "ProcessTree"];
-    if request.termination_mode.as_ref().is_some_and(|mode| !modes.contains(&mode.as_str())) {
-        return Err(Fault::invalid("TerminationMode", "it must be Process or ProcessTree"));
+    if request
+        .termination_mode
+        .as_ref()
+        .is_some_and(|mode| !modes.contains(&mode.as_str()))
+    {
+        return Err(Fault::invalid(
+            "TerminationMode",
+            "it must be Process or ProcessTree",
+        ));
     }
     Ok(())
 }
@@ -290,7 +324,10 @@ fn shown_end(finished: &Finished, encoding: &ContentEncoding) -> Shown {
         exit_code: finished.exit_code.map(i64::from),
         output: encode(&finished.output, encoding),
         dropped: finished.dropped,
-        error_code: finished.error_code.map_or("", |code| code.as_str()).to_owned(),
+        error_code: finished
+            .error_code
+            .map_or("", |code| code.as_str())
+            .to_owned(),
         error_info: finished.error_info.clone().unwrap_or_default(),
         started_at: finished.started_at,
         finished_at: Some(finished.finished_at),
@@ -325,8 +362,14 @@ impl Serve for DescribeInvocations {
             self.invoke_id.as_ref().is_none_or(|id| *id == row.id)
                 && self.instance_id.as_ref().is_none_or(here)
                 && self.command_id.as_ref().is_none_or(|id| *id == row.command)
-                && self.command_name.as_ref().is_none_or(|name| fits(name, &row.name))
-                && self.command_type.as_ref().is_none_or(|kind| *kind == row.kind)
+                && self
+                    .command_name
+                    .as_ref()
+                    .is_none_or(|name| fits(name, &row.name))
+                && self
+                    .command_type
+                    .as_ref()
+                    .is_none_or(|kind| *kind == row.kind)
                 && self.repeat_mode.as_ref().is_none_or(|mode| mode == "Once")
                 && tagged(&row.tags, &self.tag)
         });
@@ -366,7 +409,10 @@ impl Serve for DescribeInvocations {
 }
 
 fn invocation(asked: &DescribeInvocations, row: InvocationRow, states: &States) -> Invocation {
-    let encoding = asked.content_encoding.clone().unwrap_or(ContentEncoding::Base64);
+    let encoding = asked
+        .content_encoding
+        .clone()
+        .unwrap_or(ContentEncoding::Base64);
     let status_of_all = overall(states);
     let content = decode(&row.content, &row.encoding);
     let with_output = asked.include_output == Some(true);
@@ -379,7 +425,11 @@ fn invocation(asked: &DescribeInvocations, row: InvocationRow, states: &States) 
             invocation_status: status(state),
             instance_invoke_status: old_status(state).to_owned(),
             exit_code: seen.exit_code,
-            output: if with_output { seen.output } else { String::new() },
+            output: if with_output {
+                seen.output
+            } else {
+                String::new()
+            },
             dropped: seen.dropped,
             error_code: seen.error_code,
             error_info: seen.error_info,
@@ -388,7 +438,11 @@ fn invocation(asked: &DescribeInvocations, row: InvocationRow, states: &States) 
             start_time: maybe_seconds(seen.started_at),
             finish_time: maybe_seconds(seen.finished_at),
             stop_time: maybe_seconds(seen.stopped_at),
-            update_time: seconds(seen.finished_at.or(seen.started_at).unwrap_or(row.created_at)),
+            update_time: seconds(
+                seen.finished_at
+                    .or(seen.started_at)
+                    .unwrap_or(row.created_at),
+            ),
         }
     });
     Invocation {
@@ -424,7 +478,10 @@ impl Serve for DescribeInvocationResults {
                 && self.command_id.as_ref().is_none_or(|id| *id == row.command)
                 && tagged(&row.tags, &self.tag)
         });
-        let encoding = self.content_encoding.clone().unwrap_or(ContentEncoding::Base64);
+        let encoding = self
+            .content_encoding
+            .clone()
+            .unwrap_or(ContentEncoding::Base64);
         // One line an instance; a token must tell the lines of one command apart.
         let mut lines: Vec<Placed<(usize, InvocationRow)>> = Vec::new();
         for placed in found {
@@ -445,7 +502,9 @@ impl Serve for DescribeInvocationResults {
                 let states = jobs::refresh(&cx.cloud, &mut line.row.1).await?;
                 let execution = line.row.1.executions.get(line.row.0);
                 let state = execution.and_then(|one| states.get(&one.instance));
-                if state.is_some_and(|state| old_status(state) == wanted || status(state).as_str() == wanted) {
+                if state.is_some_and(|state| {
+                    old_status(state) == wanted || status(state).as_str() == wanted
+                }) {
                     kept.push(line);
                 }
             }

@@ -1,8 +1,6 @@
 //! Disks. Each instance has one, the system disk, which goes with it.
 
-use darkroom_ecs::action::{
-    DescribeDisks, DescribeDisksResponse, Disk, DiskStatus, Disks,
-};
+use darkroom_ecs::action::{DescribeDisks, DescribeDisksResponse, Disk, DiskStatus, Disks};
 
 use super::page::{self, Paging};
 use super::words::{fits, seconds, shown_tags, tagged};
@@ -50,16 +48,25 @@ impl Serve for DescribeDisks {
 fn wanted(asked: &DescribeDisks, row: &DiskRow) -> bool {
     let listed = asked.disk_ids.as_ref();
     let word = |asked: &Option<String>, is: &str| {
-        asked.as_ref().is_none_or(|text| text == is || text == "all")
+        asked
+            .as_ref()
+            .is_none_or(|text| text == is || text == "all")
     };
     listed.is_none_or(|list| list.0.is_empty() || list.0.contains(&row.id))
-        && asked.instance_id.as_ref().is_none_or(|id| *id == row.instance)
-        && asked.disk_name.as_ref().is_none_or(|name| fits(name, &row.name))
+        && asked
+            .instance_id
+            .as_ref()
+            .is_none_or(|id| *id == row.instance)
+        && asked
+            .disk_name
+            .as_ref()
+            .is_none_or(|name| fits(name, &row.name))
         && word(&asked.disk_type, "system")
         && word(&asked.category, &row.category)
-        && asked.status.as_ref().is_none_or(|status| {
-            *status == DiskStatus::InUse || status.as_str() == "All"
-        })
+        && asked
+            .status
+            .as_ref()
+            .is_none_or(|status| *status == DiskStatus::InUse || status.as_str() == "All")
         && asked.zone_id.as_ref().is_none_or(|zone| *zone == row.zone)
         && asked.snapshot_id.is_none()
         && asked.encrypted != Some(true)

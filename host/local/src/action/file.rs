@@ -77,12 +77,23 @@ impl Serve for SendFile {
 fn spec(request: &SendFile) -> Result<FileSpec, Fault> {
     check_list(&request.instance_id, MOST_INSTANCES)?;
     let name = request.name.as_str();
-    if name.is_empty() || name.len() > 255 || name.contains(['/', '\0']) || name == "." || name == ".." {
-        return Err(Fault::invalid("Name", "it must be a file name of at most 255 bytes"));
+    if name.is_empty()
+        || name.len() > 255
+        || name.contains(['/', '\0'])
+        || name == "."
+        || name == ".."
+    {
+        return Err(Fault::invalid(
+            "Name",
+            "it must be a file name of at most 255 bytes",
+        ));
     }
     let folder = request.target_dir.as_str();
     if folder.len() > 255 || !folder.starts_with('/') || folder.contains('\0') {
-        return Err(Fault::invalid("TargetDir", "it must be an absolute path of at most 255 bytes"));
+        return Err(Fault::invalid(
+            "TargetDir",
+            "it must be an absolute path of at most 255 bytes",
+        ));
     }
     let base64 = request
         .content_type
@@ -95,7 +106,10 @@ fn spec(request: &SendFile) -> Result<FileSpec, Fault> {
         request.content.clone().into_bytes()
     };
     if content.len().div_ceil(3) * 4 > LARGEST_CONTENT {
-        return Err(Fault::invalid("Content", "it exceeds 32 KB after Base64 encoding"));
+        return Err(Fault::invalid(
+            "Content",
+            "it exceeds 32 KB after Base64 encoding",
+        ));
     }
     let mode = request.file_mode.as_deref().unwrap_or("0644");
     let mode = u32::from_str_radix(mode, 8)
@@ -134,7 +148,11 @@ async fn deliver(cx: &Context, instance: &InstanceId, spec: &FileSpec) -> Result
         ) => Some(FileFault::ClientNotRunning),
         Err(error) => return Err(error.into()),
     };
-    let status = if fault.is_none() { InvocationStatus::Success } else { InvocationStatus::Failed };
+    let status = if fault.is_none() {
+        InvocationStatus::Success
+    } else {
+        InvocationStatus::Failed
+    };
     Ok(Delivery {
         instance: instance.clone(),
         status,
@@ -160,7 +178,10 @@ impl Serve for DescribeSendFileResults {
             self.invoke_id.as_ref().is_none_or(|id| *id == row.id)
                 && self.instance_id.as_ref().is_none_or(here)
                 && self.name.as_ref().is_none_or(|name| fits(name, &row.name))
-                && self.invocation_status.as_ref().is_none_or(|wanted| *wanted == overall(row))
+                && self
+                    .invocation_status
+                    .as_ref()
+                    .is_none_or(|wanted| *wanted == overall(row))
                 && tagged(&row.tags, &self.tag)
         });
         let paging = Paging {

@@ -78,7 +78,11 @@ pub(super) fn owned(
 /// The id of a base's public image.
 fn base_id(base: &Base) -> String {
     let name = base.name.replace('-', "_");
-    let architecture = if base.architecture == crate::catalogue::ARM { "arm64" } else { "x64" };
+    let architecture = if base.architecture == crate::catalogue::ARM {
+        "arm64"
+    } else {
+        "x64"
+    };
     format!("{name}_{architecture}_{BASE_SIZE}G_darkroom")
 }
 
@@ -95,7 +99,11 @@ pub(super) async fn ensure_public(cx: &Context, region: &RegionId) -> Result<(),
         .read(move |tx| rows::list::<ImageRow>(tx, &place, None))
         .await?;
     let public = |placed: &&Placed<ImageRow>| placed.row.account.is_none();
-    let offered = |row: &ImageRow| bases.iter().any(|base| row.base.as_ref() == Some(&base.digest));
+    let offered = |row: &ImageRow| {
+        bases
+            .iter()
+            .any(|base| row.base.as_ref() == Some(&base.digest))
+    };
     // One that was used stays, with its layers, when the base has gone.
     let stale: Vec<String> = known
         .iter()
@@ -267,9 +275,12 @@ impl Serve for DescribeImages {
         let in_use = |row: &ImageRow| used.iter().any(|placed| placed.row.image == row.id);
         let mut found = visible(cx, &self.region_id).await?;
         found.retain(|placed| {
-            let usage = if in_use(&placed.row) { "instance" } else { "none" };
-            wanted(&self, cx, &placed.row)
-                && self.usage.as_ref().is_none_or(|asked| asked == usage)
+            let usage = if in_use(&placed.row) {
+                "instance"
+            } else {
+                "none"
+            };
+            wanted(&self, cx, &placed.row) && self.usage.as_ref().is_none_or(|asked| asked == usage)
         });
         let paging = Paging {
             number: self.page_number,
@@ -312,16 +323,27 @@ fn wanted(asked: &DescribeImages, cx: &Context, row: &ImageRow) -> bool {
         Some(id) => crate::catalogue::instance_type(id).map(|kind| kind.architecture),
     };
     statuses.0.contains(&row.status)
-        && asked.image_id.as_ref().is_none_or(|ids| ids.0.contains(&row.id))
-        && asked.image_name.as_ref().is_none_or(|name| fits(name, &row.name))
+        && asked
+            .image_id
+            .as_ref()
+            .is_none_or(|ids| ids.0.contains(&row.id))
+        && asked
+            .image_name
+            .as_ref()
+            .is_none_or(|name| fits(name, &row.name))
         && same(&asked.image_family, &row.family)
         && same(&asked.image_owner_alias, alias(cx, row))
         && same(&asked.os_type, "linux")
         && same(&asked.architecture, &row.system.architecture)
         && architecture == Some(row.system.architecture.as_str())
-        && asked.snapshot_id.as_ref().is_none_or(|id| row.snapshot.as_ref() == Some(id))
+        && asked
+            .snapshot_id
+            .as_ref()
+            .is_none_or(|id| row.snapshot.as_ref() == Some(id))
         && asked.is_support_cloudinit != Some(true)
-        && asked.is_public.is_none_or(|public| public == row.account.is_none())
+        && asked
+            .is_public
+            .is_none_or(|public| public == row.account.is_none())
         && tagged(&row.tags, &asked.tag)
 }
 
@@ -356,7 +378,12 @@ fn shown(row: ImageRow, cx: &Context, usage: &str) -> Image {
         platform: row.system.platform,
         is_copied: row.copied_from.is_some(),
         is_public: row.account.is_none(),
-        is_self_shared: if row.shares.is_empty() || alias != "self" { "" } else { "True" }.to_owned(),
+        is_self_shared: if row.shares.is_empty() || alias != "self" {
+            ""
+        } else {
+            "True"
+        }
+        .to_owned(),
         is_support_cloudinit: false,
         is_support_io_optimized: true,
         login_as_non_root_supported: false,
@@ -472,7 +499,10 @@ fn change_status(row: &mut ImageRow, status: &str) -> Result<(), Fault> {
             ErrorCode::IncorrectImageStatus,
             format!("The image {} is {}.", row.id, row.status),
         )),
-        _ => Err(Fault::invalid("Status", "it must be Available or Deprecated")),
+        _ => Err(Fault::invalid(
+            "Status",
+            "it must be Available or Deprecated",
+        )),
     }
 }
 

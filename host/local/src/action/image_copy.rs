@@ -67,7 +67,10 @@ fn source(
     if row.status != ImageStatus::Available {
         return Err(Fault::forbidden(
             ErrorCode::IncorrectImageStatus,
-            format!("The specified image {} is {}, not Available.", row.id, row.status),
+            format!(
+                "The specified image {} is {}, not Available.",
+                row.id, row.status
+            ),
         ));
     }
     let jobs = job_rows::all(tx)?;
@@ -173,19 +176,25 @@ impl Serve for CancelCopyImage {
                     ));
                 }
                 let jobs = job_rows::of(tx, row.id.as_str())?;
-                let copy = jobs.iter().find(|(_, job)| {
-                    matches!(&job.task, Task::Copy { image, .. } if *image == row.id)
-                });
+                let copy = jobs.iter().find(
+                    |(_, job)| matches!(&job.task, Task::Copy { image, .. } if *image == row.id),
+                );
                 let Some((number, _)) = copy else {
                     return Err(Fault::bad(
                         ErrorCode::IncorrectImageStatus,
-                        format!("The image {} is {}, its copy has ended.", row.id, row.status),
+                        format!(
+                            "The image {} is {}, its copy has ended.",
+                            row.id, row.status
+                        ),
                     ));
                 };
                 job_rows::remove(tx, *number)?;
                 layers::release(tx, row.id.as_str())?;
                 rows::remove::<ImageRow>(tx, row.id.as_str())?;
-                let copied = row.snapshot.as_ref().map(|id| snapshot::mine(tx, &account, id));
+                let copied = row
+                    .snapshot
+                    .as_ref()
+                    .map(|id| snapshot::mine(tx, &account, id));
                 if let Some(copied) = copied.transpose()? {
                     snapshot::remove(tx, &copied, now)?;
                 }

@@ -37,7 +37,10 @@ impl Serve for CreateImage {
 fn refuse_unsupported(request: &CreateImage) -> Result<(), Fault> {
     let several = request.disk_device_mapping.len() > 1;
     let odd = request.disk_device_mapping.iter().any(|disk| {
-        disk.disk_type.as_deref().is_some_and(|kind| kind != "system") || disk.snapshot_id.is_none()
+        disk.disk_type
+            .as_deref()
+            .is_some_and(|kind| kind != "system")
+            || disk.snapshot_id.is_none()
     });
     for (name, given) in [
         ("DiskDeviceMapping.N", several || odd),
@@ -64,7 +67,9 @@ fn make(
     let family = request.image_family.clone().unwrap_or_default();
     check_family(&family)?;
     let mapped = request.disk_device_mapping.first();
-    let wanted = mapped.and_then(|disk| disk.snapshot_id.as_ref()).or(request.snapshot_id.as_ref());
+    let wanted = mapped
+        .and_then(|disk| disk.snapshot_id.as_ref())
+        .or(request.snapshot_id.as_ref());
     let (source, task) = match (&request.instance_id, wanted) {
         (Some(_), _) => of_instance(tx, cx, request, &id)?,
         (None, Some(snapshot)) => of_snapshot(tx, cx, request, snapshot, &id)?,

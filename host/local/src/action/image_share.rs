@@ -54,7 +54,8 @@ impl Serve for ModifyImageSharePermission {
                     }
                 }
                 let removed: Vec<_> = self.remove_account.iter().take(BATCH).collect();
-                row.shares.retain(|share| !removed.contains(&&share.account));
+                row.shares
+                    .retain(|share| !removed.contains(&&share.account));
                 if row.shares.len() > MOST {
                     return Err(Fault::forbidden(
                         ErrorCode::QuotaExceedShareImage,

@@ -50,7 +50,8 @@ pub(super) fn release_time(text: &str, now: Timestamp) -> Result<Option<Timestam
             format!("The specified AutoReleaseTime is not valid: {why}."),
         )
     };
-    let moment = parse_time(text).ok_or_else(|| malformed("it is not like 2026-01-02T03:04:05Z"))?;
+    let moment =
+        parse_time(text).ok_or_else(|| malformed("it is not like 2026-01-02T03:04:05Z"))?;
     // The seconds of a wish are not looked at on Alibaba Cloud.
     if moment.duration_since(now) < SOONEST_RELEASE - SignedDuration::from_mins(1) {
         return Err(malformed("it must be at least 30 minutes from now"));
@@ -63,7 +64,11 @@ impl Serve for DescribeInstances {
         if !self.filter.is_empty() {
             return Err(Fault::unsupported("Filter.N"));
         }
-        if self.instance_ids.as_ref().is_some_and(|list| list.0.len() > 100) {
+        if self
+            .instance_ids
+            .as_ref()
+            .is_some_and(|list| list.0.len() > 100)
+        {
             return Err(Fault::bad(
                 ErrorCode::InvalidInstanceIdsMalformed,
                 "The specified InstanceIds are too many: at most 100.",
@@ -75,7 +80,11 @@ impl Serve for DescribeInstances {
         let mut found = Vec::new();
         for mut placed in list(cx, &self).await? {
             placed.row.status = cx.cloud.look_at(&placed.row).await?;
-            if self.status.as_ref().is_none_or(|wanted| *wanted == placed.row.status) {
+            if self
+                .status
+                .as_ref()
+                .is_none_or(|wanted| *wanted == placed.row.status)
+            {
                 found.push(placed);
             }
         }
@@ -113,15 +122,33 @@ async fn list(cx: &Context, asked: &DescribeInstances) -> Result<Vec<Placed<Inst
         let row = &placed.row;
         let listed = asked.instance_ids.as_ref();
         listed.is_none_or(|list| list.0.is_empty() || list.0.contains(&row.id))
-            && asked.instance_name.as_ref().is_none_or(|name| fits(name, &row.name))
+            && asked
+                .instance_name
+                .as_ref()
+                .is_none_or(|name| fits(name, &row.name))
             && asked.image_id.as_ref().is_none_or(|id| *id == row.image)
-            && asked.instance_type.as_ref().is_none_or(|id| *id == row.instance_type)
-            && asked.instance_charge_type.as_ref().is_none_or(|kind| kind == "PostPaid")
-            && asked.instance_network_type.as_ref().is_none_or(|kind| kind == "vpc")
+            && asked
+                .instance_type
+                .as_ref()
+                .is_none_or(|id| *id == row.instance_type)
+            && asked
+                .instance_charge_type
+                .as_ref()
+                .is_none_or(|kind| kind == "PostPaid")
+            && asked
+                .instance_network_type
+                .as_ref()
+                .is_none_or(|kind| kind == "vpc")
             && asked.vpc_id.as_ref().is_none_or(|id| *id == row.vpc)
-            && asked.vswitch_id.as_ref().is_none_or(|id| *id == row.vswitch)
+            && asked
+                .vswitch_id
+                .as_ref()
+                .is_none_or(|id| *id == row.vswitch)
             && asked.zone_id.as_ref().is_none_or(|id| *id == row.zone)
-            && asked.security_group_id.as_ref().is_none_or(|id| row.security_groups.contains(id))
+            && asked
+                .security_group_id
+                .as_ref()
+                .is_none_or(|id| row.security_groups.contains(id))
             && tagged(&row.tags, &asked.tag)
     });
     Ok(found)
@@ -135,7 +162,12 @@ fn shown(row: InstanceRow) -> Instance {
         instance_name: row.name,
         host_name: row.host_name,
         description: row.description,
-        stopped_mode: if stopped { "KeepCharging" } else { "Not-applicable" }.to_owned(),
+        stopped_mode: if stopped {
+            "KeepCharging"
+        } else {
+            "Not-applicable"
+        }
+        .to_owned(),
         status: row.status,
         region_id: row.region,
         zone_id: row.zone,
@@ -186,7 +218,11 @@ fn wrong_status(row: &InstanceRow, needed: &str) -> Fault {
 /// Brings the row's status up to date first: the machine may have gone down by itself.
 async fn look(cx: &Context, id: &InstanceId) -> Result<(), Fault> {
     let (account, id) = (cx.account.clone(), id.clone());
-    let row = cx.cloud.store.read(move |tx| mine(tx, &account, &id)).await?;
+    let row = cx
+        .cloud
+        .store
+        .read(move |tx| mine(tx, &account, &id))
+        .await?;
     cx.cloud.look_at(&row).await?;
     Ok(())
 }
@@ -211,7 +247,10 @@ async fn promise(
                 return Err(wrong_status(&row, needed.as_str()));
             }
             let jobs = job_rows::of(tx, id.as_str())?;
-            if jobs.iter().any(|(_, job)| matches!(job.task, Task::Delete { .. })) {
+            if jobs
+                .iter()
+                .any(|(_, job)| matches!(job.task, Task::Delete { .. }))
+            {
                 return Err(wrong_status(&row, "kept, and it is being deleted"));
             }
             if dry_run == Some(true) {
@@ -242,8 +281,15 @@ impl Serve for StartInstance {
 impl Serve for StopInstance {
     async fn serve(self, cx: &Context) -> Result<StopInstanceResponse, Fault> {
         let modes = ["KeepCharging", "StopCharging", ""];
-        if self.stopped_mode.as_ref().is_some_and(|mode| !modes.contains(&mode.as_str())) {
-            return Err(Fault::invalid("StoppedMode", "it must be KeepCharging or StopCharging"));
+        if self
+            .stopped_mode
+            .as_ref()
+            .is_some_and(|mode| !modes.contains(&mode.as_str()))
+        {
+            return Err(Fault::invalid(
+                "StoppedMode",
+                "it must be KeepCharging or StopCharging",
+            ));
         }
         let task = Task::Stop {
             instance: self.instance_id.clone(),
@@ -258,7 +304,10 @@ impl Serve for StopInstance {
 impl Serve for RebootInstance {
     async fn serve(self, cx: &Context) -> Result<RebootInstanceResponse, Fault> {
         let (account, id) = (cx.account.clone(), self.instance_id.clone());
-        cx.cloud.store.read(move |tx| mine(tx, &account, &id)).await?;
+        cx.cloud
+            .store
+            .read(move |tx| mine(tx, &account, &id))
+            .await?;
         // The job compares with it, so that a reboot is done once.
         let before = match cx.cloud.driver.observe(&self.instance_id).await? {
             Observed::Running { boot_id, .. } => Some(boot_id),
@@ -300,7 +349,10 @@ impl Serve for DeleteInstance {
 
 fn check_deletable(tx: &Transaction<'_>, row: &InstanceRow, force: bool) -> Result<(), Fault> {
     let jobs = job_rows::of(tx, row.id.as_str())?;
-    if jobs.iter().any(|(_, job)| matches!(job.task, Task::Delete { .. })) {
+    if jobs
+        .iter()
+        .any(|(_, job)| matches!(job.task, Task::Delete { .. }))
+    {
         return Ok(());
     }
     if row.deletion_protection {

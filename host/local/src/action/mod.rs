@@ -181,7 +181,11 @@ async fn run<A: Serve>(mut cx: Context, version: &str, params: &Params) -> Resul
         let key = tokens::key(&cx.account, A::NAME, token);
         let digest = digest(params);
         let wanted = key.clone();
-        let known = cx.cloud.store.read(move |tx| tokens::find(tx, &wanted)).await?;
+        let known = cx
+            .cloud
+            .store
+            .read(move |tx| tokens::find(tx, &wanted))
+            .await?;
         if let Some(known) = known {
             return repeat(known, &digest);
         }
@@ -222,7 +226,9 @@ fn digest(params: &Params) -> String {
 /// Bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16);
-    let pairs = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    let pairs = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
     pairs.flatten().collect()
 }
 
@@ -246,7 +252,13 @@ fn refuse_unknown<A: Action>(request: &A, params: &Params) -> Result<(), Fault> 
     let shape = |name: &str| -> String {
         let parts = name.split('.');
         let parts: Vec<&str> = parts
-            .map(|part| if part.bytes().all(|byte| byte.is_ascii_digit()) { "N" } else { part })
+            .map(|part| {
+                if part.bytes().all(|byte| byte.is_ascii_digit()) {
+                    "N"
+                } else {
+                    part
+                }
+            })
             .collect();
         parts.join(".")
     };
@@ -287,7 +299,11 @@ mod tests {
     #[test]
     fn every_action_of_the_wire_is_served() {
         for action in ecs::ACTIONS {
-            assert!(SERVED.contains(&action.name), "{} is not served", action.name);
+            assert!(
+                SERVED.contains(&action.name),
+                "{} is not served",
+                action.name
+            );
         }
         assert_eq!(ecs::ACTIONS.len(), SERVED.len());
     }
@@ -300,7 +316,13 @@ mod tests {
             refuse_unknown(&request, &params)
         };
         let region = ("RegionId", "cn-hangzhou");
-        parse(&[region, ("Tag.1.Key", "a"), ("Tag.3.Key", "b"), ("OwnerId", "1")]).unwrap();
+        parse(&[
+            region,
+            ("Tag.1.Key", "a"),
+            ("Tag.3.Key", "b"),
+            ("OwnerId", "1"),
+        ])
+        .unwrap();
         parse(&[region, ("InstanceIds", "[\"i-1\"]"), ("Nonsense", "")]).unwrap();
         let fault = parse(&[region, ("Nonsense", "1")]).unwrap_err();
         assert_eq!(fault.code, ErrorCode::UnsupportedParameter);

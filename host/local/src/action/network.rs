@@ -34,7 +34,10 @@ pub(super) async fn ensure(cx: &Context, region: &RegionId) -> Result<(), Fault>
     }
     let this = cx.clone();
     let region = region.clone();
-    cx.cloud.store.write(move |tx| make(tx, &this, &region)).await
+    cx.cloud
+        .store
+        .write(move |tx| make(tx, &this, &region))
+        .await
 }
 
 fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fault> {
@@ -52,7 +55,10 @@ fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fau
         let range = free.next().ok_or_else(|| {
             Fault::forbidden(
                 ErrorCode::Other("QuotaExceed.VSwitch".to_owned()),
-                format!("All {} ranges of {whole} are used by vSwitches.", used.len()),
+                format!(
+                    "All {} ranges of {whole} are used by vSwitches.",
+                    used.len()
+                ),
             )
         })?;
         let row = VSwitchRow {
@@ -109,7 +115,10 @@ impl Serve for DescribeVSwitches {
         wanted.sort_by_key(|placed| placed.seq);
         let page = page::cut(wanted, &paging)?;
         let shown = page.rows.into_iter().map(|row| {
-            let used = instances.iter().filter(|placed| placed.row.vswitch == row.id).count();
+            let used = instances
+                .iter()
+                .filter(|placed| placed.row.vswitch == row.id)
+                .count();
             VSwitch {
                 vswitch_id: row.id,
                 vswitch_name: "default".to_owned(),
@@ -155,11 +164,19 @@ impl Serve for DescribeSecurityGroups {
         found.retain(|placed| {
             let row = &placed.row;
             let listed = self.security_group_ids.as_ref();
-            self.security_group_id.as_ref().is_none_or(|id| *id == row.id)
+            self.security_group_id
+                .as_ref()
+                .is_none_or(|id| *id == row.id)
                 && listed.is_none_or(|list| list.0.contains(&row.id))
                 && self.vpc_id.as_ref().is_none_or(|id| *id == row.vpc)
-                && self.security_group_name.as_ref().is_none_or(|name| fits(name, &row.name))
-                && self.security_group_type.as_ref().is_none_or(|kind| kind == "normal")
+                && self
+                    .security_group_name
+                    .as_ref()
+                    .is_none_or(|name| fits(name, &row.name))
+                && self
+                    .security_group_type
+                    .as_ref()
+                    .is_none_or(|kind| kind == "normal")
                 && self.network_type.as_ref().is_none_or(|kind| kind == "vpc")
                 && tagged(&row.tags, &self.tag)
         });

@@ -67,14 +67,24 @@ fn by_token<R>(rows: Vec<Placed<R>>, total: u32, paging: &Paging) -> Result<Page
         .max_results
         .unwrap_or(DEFAULT)
         .clamp(paging.least.max(1), paging.most);
-    let below = match paging.next_token.as_deref().filter(|token| !token.is_empty()) {
+    let below = match paging
+        .next_token
+        .as_deref()
+        .filter(|token| !token.is_empty())
+    {
         None => i64::MAX,
         Some(token) => i64::from_str_radix(token, 16).map_err(|_| {
-            Fault::bad(ErrorCode::InvalidNextToken, "The specified NextToken is invalid.")
+            Fault::bad(
+                ErrorCode::InvalidNextToken,
+                "The specified NextToken is invalid.",
+            )
         })?,
     };
     let take = usize::try_from(size).unwrap_or(usize::MAX);
-    let mut rest = rows.into_iter().filter(|placed| placed.seq < below).peekable();
+    let mut rest = rows
+        .into_iter()
+        .filter(|placed| placed.seq < below)
+        .peekable();
     let mut page = Vec::new();
     let mut last = 0;
     while page.len() < take
@@ -88,7 +98,9 @@ fn by_token<R>(rows: Vec<Placed<R>>, total: u32, paging: &Paging) -> Result<Page
         total,
         number: 0,
         size,
-        next_token: rest.peek().map_or_else(String::new, |_| format!("{last:016x}")),
+        next_token: rest
+            .peek()
+            .map_or_else(String::new, |_| format!("{last:016x}")),
     })
 }
 
@@ -97,7 +109,12 @@ mod tests {
     use super::*;
 
     fn rows(seqs: &[i64]) -> Vec<Placed<i64>> {
-        seqs.iter().map(|seq| Placed { seq: *seq, row: *seq }).collect()
+        seqs.iter()
+            .map(|seq| Placed {
+                seq: *seq,
+                row: *seq,
+            })
+            .collect()
     }
 
     #[test]
@@ -121,7 +138,12 @@ mod tests {
             most: 100,
             ..Paging::default()
         };
-        assert!(cut(rows(&[1]), &much).unwrap_err().message.contains("PageSize"));
+        assert!(
+            cut(rows(&[1]), &much)
+                .unwrap_err()
+                .message
+                .contains("PageSize")
+        );
     }
 
     #[test]

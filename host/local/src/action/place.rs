@@ -57,7 +57,10 @@ impl Serve for DescribeZones {
         };
         Ok(DescribeZonesResponse {
             zones: Zones {
-                zone: catalogue::zones(&self.region_id).into_iter().map(zone).collect(),
+                zone: catalogue::zones(&self.region_id)
+                    .into_iter()
+                    .map(zone)
+                    .collect(),
             },
             ..DescribeZonesResponse::default()
         })
@@ -66,18 +69,21 @@ impl Serve for DescribeZones {
 
 impl Serve for DescribeInstanceTypes {
     async fn serve(self, _cx: &Context) -> Result<DescribeInstanceTypesResponse, Fault> {
-        let found = TYPES.iter().filter(|kind| fits(kind, &self)).map(|kind| InstanceType {
-            instance_type_id: kind.id.to_owned(),
-            instance_type_family: kind.family.to_owned(),
-            cpu_core_count: kind.cpu,
-            memory_size: gib(kind.memory_mib),
-            cpu_architecture: architecture(kind).to_owned(),
-            nvme_support: "unsupported".to_owned(),
-            local_storage_category: String::new(),
-            local_storage_amount: 0,
-            gpu_amount: 0,
-            instance_category: "General-purpose".to_owned(),
-        });
+        let found = TYPES
+            .iter()
+            .filter(|kind| fits(kind, &self))
+            .map(|kind| InstanceType {
+                instance_type_id: kind.id.to_owned(),
+                instance_type_family: kind.family.to_owned(),
+                cpu_core_count: kind.cpu,
+                memory_size: gib(kind.memory_mib),
+                cpu_architecture: architecture(kind).to_owned(),
+                nvme_support: "unsupported".to_owned(),
+                local_storage_category: String::new(),
+                local_storage_amount: 0,
+                gpu_amount: 0,
+                instance_category: "General-purpose".to_owned(),
+            });
         Ok(DescribeInstanceTypesResponse {
             instance_types: InstanceTypes {
                 instance_type: found.collect(),
@@ -88,7 +94,11 @@ impl Serve for DescribeInstanceTypes {
 }
 
 fn architecture(kind: &catalogue::InstanceType) -> &'static str {
-    if kind.architecture == ARM { "ARM" } else { "X86" }
+    if kind.architecture == ARM {
+        "ARM"
+    } else {
+        "X86"
+    }
 }
 
 fn gib(mib: u64) -> f64 {
@@ -99,13 +109,28 @@ fn fits(kind: &catalogue::InstanceType, asked: &DescribeInstanceTypes) -> bool {
     let memory = gib(kind.memory_mib);
     let named = &asked.instance_types;
     (named.is_empty() || named.iter().any(|id| id == kind.id))
-        && asked.instance_type_family.as_ref().is_none_or(|family| family == kind.family)
-        && asked.cpu_architecture.as_ref().is_none_or(|text| text == architecture(kind))
-        && asked.minimum_cpu_core_count.is_none_or(|least| kind.cpu >= least)
-        && asked.maximum_cpu_core_count.is_none_or(|most| kind.cpu <= most)
-        && asked.minimum_memory_size.is_none_or(|least| memory >= least)
+        && asked
+            .instance_type_family
+            .as_ref()
+            .is_none_or(|family| family == kind.family)
+        && asked
+            .cpu_architecture
+            .as_ref()
+            .is_none_or(|text| text == architecture(kind))
+        && asked
+            .minimum_cpu_core_count
+            .is_none_or(|least| kind.cpu >= least)
+        && asked
+            .maximum_cpu_core_count
+            .is_none_or(|most| kind.cpu <= most)
+        && asked
+            .minimum_memory_size
+            .is_none_or(|least| memory >= least)
         && asked.maximum_memory_size.is_none_or(|most| memory <= most)
-        && asked.nvme_support.as_ref().is_none_or(|text| text != "required")
+        && asked
+            .nvme_support
+            .as_ref()
+            .is_none_or(|text| text != "required")
 }
 
 impl Serve for DescribeAvailableResource {
@@ -124,7 +149,9 @@ impl Serve for DescribeAvailableResource {
         let mut found = Vec::new();
         for zone in wanted {
             let resources = resources(&self, &stock, zone.as_str())?;
-            let any = resources.iter().any(|resource| resource.status == "Available");
+            let any = resources
+                .iter()
+                .any(|resource| resource.status == "Available");
             found.push(AvailableZone {
                 region_id: self.region_id.clone(),
                 zone_id: zone,
@@ -177,7 +204,9 @@ fn resources(
             .filter(|kind| asked.cores.is_none_or(|cores| cores == kind.cpu))
             .filter(|kind| {
                 let memory = gib(kind.memory_mib);
-                asked.memory.is_none_or(|asked| (asked - memory).abs() < 0.01)
+                asked
+                    .memory
+                    .is_none_or(|asked| (asked - memory).abs() < 0.01)
             })
             .map(|kind| line(kind.id, has(kind.id)))
             .collect()),
@@ -195,7 +224,9 @@ fn resources(
         "Network" => Ok(vec![line("vpc", true)]),
         other => Err(Fault::invalid(
             "DestinationResource",
-            &format!("'{other}' is none of Zone, IoOptimized, InstanceType, SystemDisk, DataDisk, Network"),
+            &format!(
+                "'{other}' is none of Zone, IoOptimized, InstanceType, SystemDisk, DataDisk, Network"
+            ),
         )),
     }
 }

@@ -159,7 +159,8 @@ fn bill(tx: &Transaction<'_>, instance: &InstanceId, now: Timestamp) -> Result<(
 
 fn refuse_unsupported(request: &RunInstances) -> Result<(), Fault> {
     let disk = request.system_disk.as_ref();
-    let encrypted = disk.is_some_and(|disk| disk.encrypted == Some(true) || disk.kms_key_id.is_some());
+    let encrypted =
+        disk.is_some_and(|disk| disk.encrypted == Some(true) || disk.kms_key_id.is_some());
     for (name, given) in [
         ("DataDisk.N", !request.data_disk.is_empty()),
         ("SystemDisk.Encrypted", encrypted),
@@ -172,7 +173,11 @@ fn refuse_unsupported(request: &RunInstances) -> Result<(), Fault> {
             return Err(Fault::unsupported(name));
         }
     }
-    if request.instance_charge_type.as_ref().is_some_and(|kind| kind != "PostPaid") {
+    if request
+        .instance_charge_type
+        .as_ref()
+        .is_some_and(|kind| kind != "PostPaid")
+    {
         return Err(Fault::unsupported("InstanceChargeType"));
     }
     Ok(())
@@ -192,14 +197,24 @@ impl Wish {
         if !(1..=100).contains(&amount) {
             return Err(Fault::invalid("Amount", "it must be 1 to 100"));
         }
-        if request.min_amount.is_some_and(|least| least == 0 || least > amount) {
+        if request
+            .min_amount
+            .is_some_and(|least| least == 0 || least > amount)
+        {
             return Err(Fault::invalid("MinAmount", "it must be 1 to Amount"));
         }
         let bandwidth = request.internet_max_bandwidth_out.unwrap_or(0);
         if bandwidth > 100 {
-            return Err(Fault::invalid("InternetMaxBandwidthOut", "it must be 0 to 100"));
+            return Err(Fault::invalid(
+                "InternetMaxBandwidthOut",
+                "it must be 0 to 100",
+            ));
         }
-        if request.instance_name.as_ref().is_some_and(|name| !is_name(name)) {
+        if request
+            .instance_name
+            .as_ref()
+            .is_some_and(|name| !is_name(name))
+        {
             return Err(Fault::bad(
                 ErrorCode::Other("InvalidInstanceName.Malformed".to_owned()),
                 "The specified InstanceName is wrongly formed.",
@@ -274,7 +289,10 @@ async fn find_image(cx: &Context, request: &RunInstances) -> Result<ImageRow, Fa
     if image.status != ImageStatus::Available {
         return Err(Fault::forbidden(
             ErrorCode::IncorrectImageStatus,
-            format!("The specified image {} is {}, not Available.", image.id, image.status),
+            format!(
+                "The specified image {} is {}, not Available.",
+                image.id, image.status
+            ),
         ));
     }
     Ok(image)
@@ -295,13 +313,19 @@ fn reserve(
     if !stock::has(&stock, region, switch.zone.as_str(), wish.kind.id) {
         return Err(Fault::forbidden(
             ErrorCode::OperationDeniedNoStock,
-            format!("The requested resource {} is sold out in {}.", wish.kind.id, switch.zone),
+            format!(
+                "The requested resource {} is sold out in {}.",
+                wish.kind.id, switch.zone
+            ),
         ));
     }
     if wish.kind.architecture != image.system.architecture {
         return Err(Fault::forbidden(
             ErrorCode::ImageNotSupportInstanceType,
-            format!("The image {} does not support the type {}.", image.id, wish.kind.id),
+            format!(
+                "The image {} does not support the type {}.",
+                image.id, wish.kind.id
+            ),
         ));
     }
     let size = disk_size(wish, image)?;
@@ -316,8 +340,14 @@ fn reserve(
     if request.dry_run == Some(true) {
         return Err(Fault::dry_run());
     }
-    let used: Vec<Ipv4Addr> = existing.iter().map(|placed| placed.row.private_ip).collect();
-    let mut free = switch.range.hosts().filter(|address| !used.contains(address));
+    let used: Vec<Ipv4Addr> = existing
+        .iter()
+        .map(|placed| placed.row.private_ip)
+        .collect();
+    let mut free = switch
+        .range
+        .hosts()
+        .filter(|address| !used.contains(address));
     let mut specs = Vec::new();
     for _ in 0..wish.amount {
         let address = free.next().ok_or_else(|| {
@@ -351,10 +381,17 @@ fn switch(tx: &Transaction<'_>, cx: &Context, wish: &Wish) -> Result<VSwitchRow,
                 format!("The specified VSwitchId {id} does not exist."),
             )
         })?;
-    if request.zone_id.as_ref().is_some_and(|zone| *zone != switch.zone) {
+    if request
+        .zone_id
+        .as_ref()
+        .is_some_and(|zone| *zone != switch.zone)
+    {
         return Err(Fault::bad(
             ErrorCode::InvalidParameterMismatch,
-            format!("The vSwitch {id} is in {}, not in the specified zone.", switch.zone),
+            format!(
+                "The vSwitch {id} is in {}, not in the specified zone.",
+                switch.zone
+            ),
         ));
     }
     Ok(switch)
@@ -395,7 +432,10 @@ fn disk_size(wish: &Wish, image: &ImageRow) -> Result<u32, Fault> {
     if size < image.size_gib {
         return Err(Fault::forbidden(
             ErrorCode::InvalidSystemDiskSizeLessThanImageSize,
-            format!("The SystemDisk.Size {size} is less than the image's {} GiB.", image.size_gib),
+            format!(
+                "The SystemDisk.Size {size} is less than the image's {} GiB.",
+                image.size_gib
+            ),
         ));
     }
     if size > LARGEST_DISK {
@@ -436,7 +476,10 @@ fn write_down(
         region: request.region_id.clone(),
         account: cx.account.clone(),
         zone: switch.zone.clone(),
-        name: request.instance_name.clone().unwrap_or_else(|| id.to_string()),
+        name: request
+            .instance_name
+            .clone()
+            .unwrap_or_else(|| id.to_string()),
         host_name: request.host_name.clone().unwrap_or_else(|| id.to_string()),
         description: request.description.clone().unwrap_or_default(),
         image: image.id.clone(),
@@ -450,7 +493,10 @@ fn write_down(
         private_ip: address,
         range: switch.range,
         bandwidth_out: wish.bandwidth,
-        spot_strategy: request.spot_strategy.clone().unwrap_or_else(|| "NoSpot".to_owned()),
+        spot_strategy: request
+            .spot_strategy
+            .clone()
+            .unwrap_or_else(|| "NoSpot".to_owned()),
         deletion_protection: request.deletion_protection.unwrap_or(false),
         auto_release_at: wish.release_at,
         created_at: cx.now,

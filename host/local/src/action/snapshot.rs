@@ -141,7 +141,9 @@ impl Serve for DescribeSnapshots {
             })
             .await?;
         let usage = |row: &SnapshotRow| {
-            let used = images.iter().any(|placed| placed.row.snapshot.as_ref() == Some(&row.id));
+            let used = images
+                .iter()
+                .any(|placed| placed.row.snapshot.as_ref() == Some(&row.id));
             if used { "image" } else { "none" }
         };
         found.retain(|placed| {
@@ -150,12 +152,27 @@ impl Serve for DescribeSnapshots {
             let instance = disk.map(|disk| &disk.row.instance);
             let listed = self.snapshot_ids.as_ref();
             listed.is_none_or(|list| list.0.is_empty() || list.0.contains(&row.id))
-                && self.snapshot_name.as_ref().is_none_or(|name| fits(name, &row.name))
+                && self
+                    .snapshot_name
+                    .as_ref()
+                    .is_none_or(|name| fits(name, &row.name))
                 && self.disk_id.as_ref().is_none_or(|id| *id == row.disk)
-                && self.instance_id.as_ref().is_none_or(|id| Some(id) == instance)
-                && self.status.as_ref().is_none_or(|text| text == "all" || text == row.status.as_str())
-                && self.snapshot_type.as_ref().is_none_or(|text| text == "all" || text == "user")
-                && self.source_disk_type.as_ref().is_none_or(|text| text.eq_ignore_ascii_case("system"))
+                && self
+                    .instance_id
+                    .as_ref()
+                    .is_none_or(|id| Some(id) == instance)
+                && self
+                    .status
+                    .as_ref()
+                    .is_none_or(|text| text == "all" || text == row.status.as_str())
+                && self
+                    .snapshot_type
+                    .as_ref()
+                    .is_none_or(|text| text == "all" || text == "user")
+                && self
+                    .source_disk_type
+                    .as_ref()
+                    .is_none_or(|text| text.eq_ignore_ascii_case("system"))
                 && self.usage.as_ref().is_none_or(|text| text == usage(row))
                 && self.encrypted != Some(true)
                 && tagged(&row.tags, &self.tag)
@@ -217,7 +234,10 @@ impl Serve for DeleteSnapshot {
             .write(move |tx| {
                 let row = mine(tx, &account, &self.snapshot_id)?;
                 let images = rows::list::<ImageRow>(tx, &row.region, Some(&account))?;
-                if images.iter().any(|placed| placed.row.snapshot.as_ref() == Some(&row.id)) {
+                if images
+                    .iter()
+                    .any(|placed| placed.row.snapshot.as_ref() == Some(&row.id))
+                {
                     return Err(Fault::forbidden(
                         ErrorCode::SnapshotCreatedImage,
                         "The snapshot has been used to create an image: delete the image first.",

@@ -11,8 +11,7 @@ use super::words::row_tags;
 use super::{Context, Serve};
 use crate::fault::Fault;
 use crate::state::rows::{
-    self, DiskRow, ImageRow, InstanceRow, InvocationRow, Row, RowTag, SecurityGroupRow,
-    SnapshotRow,
+    self, DiskRow, ImageRow, InstanceRow, InvocationRow, Row, RowTag, SecurityGroupRow, SnapshotRow,
 };
 
 const MOST_RESOURCES: usize = 50;
@@ -66,7 +65,14 @@ impl Serve for TagResources {
             return Err(Fault::missing_parameter("Tag.1.Key"));
         }
         let change = Change::Set(row_tags(&self.tag)?);
-        apply(cx, self.region_id, self.resource_type, self.resource_id, change).await?;
+        apply(
+            cx,
+            self.region_id,
+            self.resource_type,
+            self.resource_id,
+            change,
+        )
+        .await?;
         Ok(TagResourcesResponse::default())
     }
 }
@@ -78,7 +84,14 @@ impl Serve for UntagResources {
             (true, Some(true)) => Change::Clear,
             (true, _) => return Err(Fault::missing_parameter("TagKey.1")),
         };
-        apply(cx, self.region_id, self.resource_type, self.resource_id, change).await?;
+        apply(
+            cx,
+            self.region_id,
+            self.resource_type,
+            self.resource_id,
+            change,
+        )
+        .await?;
         Ok(UntagResourcesResponse::default())
     }
 }

@@ -71,7 +71,10 @@ pub(crate) fn row_tags(tags: &[Tag]) -> Result<Vec<RowTag>, Fault> {
 fn check_tag(tag: &Tag) -> Result<(), Fault> {
     let reserved = |text: &str| {
         let text = text.to_ascii_lowercase();
-        text.starts_with("acs:") || text.starts_with("aliyun") || text.contains("http://") || text.contains("https://")
+        text.starts_with("acs:")
+            || text.starts_with("aliyun")
+            || text.contains("http://")
+            || text.contains("https://")
     };
     let key = tag.key.as_str();
     if key.is_empty() || key.chars().count() > 128 || reserved(key) {
@@ -148,7 +151,10 @@ mod tests {
         let moment = parse_time("2026-03-04T05:06Z").unwrap();
         assert_eq!(minutes(moment), "2026-03-04T05:06Z");
         assert_eq!(seconds(moment), "2026-03-04T05:06:00Z");
-        assert_eq!(parse_time("2026-03-04T05:06:07Z").map(seconds).unwrap(), "2026-03-04T05:06:07Z");
+        assert_eq!(
+            parse_time("2026-03-04T05:06:07Z").map(seconds).unwrap(),
+            "2026-03-04T05:06:07Z"
+        );
         assert_eq!(parse_time("tomorrow"), None);
     }
 
@@ -179,8 +185,14 @@ mod tests {
             key: key.into(),
             value: String::new(),
         };
-        assert_eq!(row_tags(&[tag("a"), tag("a")]).unwrap_err().code, ErrorCode::DuplicateTagKey);
-        assert_eq!(row_tags(&[tag("acs:x")]).unwrap_err().code, ErrorCode::InvalidTagKeyMalformed);
+        assert_eq!(
+            row_tags(&[tag("a"), tag("a")]).unwrap_err().code,
+            ErrorCode::DuplicateTagKey
+        );
+        assert_eq!(
+            row_tags(&[tag("acs:x")]).unwrap_err().code,
+            ErrorCode::InvalidTagKeyMalformed
+        );
         assert!(tagged(&[("a".into(), "1".into())], &[tag("a")]));
         assert!(!tagged(&[], &[tag("a")]));
     }

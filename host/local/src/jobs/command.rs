@@ -118,7 +118,11 @@ pub(crate) fn decode(content: &str, encoding: &ContentEncoding) -> Vec<u8> {
     use base64::Engine as _;
     let base64 = encoding.as_str().eq_ignore_ascii_case("base64");
     let decoded = base64
-        .then(|| base64::engine::general_purpose::STANDARD.decode(content).ok())
+        .then(|| {
+            base64::engine::general_purpose::STANDARD
+                .decode(content)
+                .ok()
+        })
         .flatten();
     decoded.unwrap_or_else(|| content.as_bytes().to_vec())
 }

@@ -106,7 +106,9 @@ fn accomplish(
 
 /// Snapshots are billed by the GiB begun.
 fn gib(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1 << 30)).unwrap_or(u32::MAX).max(1)
+    u32::try_from(bytes.div_ceil(1 << 30))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// Makes an image whose layers are there available.
@@ -129,11 +131,7 @@ pub(super) async fn publish(
     Ok(Step::Moved)
 }
 
-fn make_available(
-    tx: &Transaction<'_>,
-    image: &ImageId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+fn make_available(tx: &Transaction<'_>, image: &ImageId, now: Timestamp) -> Result<(), StoreError> {
     let Some(mut row) = rows::get::<ImageRow>(tx, image.as_str())? else {
         return Ok(());
     };
@@ -153,11 +151,7 @@ fn make_available(
     rows::put(tx, &row)
 }
 
-pub(super) async fn copy(
-    cloud: &Arc<Cloud>,
-    number: i64,
-    mut job: Job,
-) -> Result<Step, Trouble> {
+pub(super) async fn copy(cloud: &Arc<Cloud>, number: i64, mut job: Job) -> Result<Step, Trouble> {
     let Task::Copy {
         image,
         snapshot,

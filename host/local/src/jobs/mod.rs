@@ -27,9 +27,9 @@ use crate::clock::after;
 use crate::cloud::Cloud;
 use crate::driver::DriverError;
 use crate::state::jobs::{self, Job, Task};
+use crate::state::layers;
 use crate::state::rows::{self, InstanceRow};
 use crate::state::store::StoreError;
-use crate::state::layers;
 
 pub(crate) use command::{deliver_all, refresh};
 
@@ -67,6 +67,7 @@ fn spawn(cloud: &Arc<Cloud>, task: impl Future<Output = ()> + Send + 'static) {
     let end = cloud.end.clone();
     tokio::spawn(async move {
         tokio::select! {
+            biased;
             () = end.cancelled() => {}
             () = task => {}
         }
@@ -113,8 +114,13 @@ async fn work(cloud: Arc<Cloud>, number: i64) {
                 if failures >= ATTEMPTS && give_up(&cloud, number, job).await {
                     return;
                 }
-                let pause = PAUSE.saturating_mul(1_u32 << failures.min(10)).min(LONGEST_PAUSE);
-                cloud.clock.sleep_until(after(cloud.clock.now(), pause)).await;
+                let pause = PAUSE
+                    .saturating_mul(1_u32 << failures.min(10))
+                    .min(LONGEST_PAUSE);
+                cloud
+                    .clock
+                    .sleep_until(after(cloud.clock.now(), pause))
+                    .await;
             }
         }
     }
@@ -203,7 +209,10 @@ async fn remove_loose(cloud: &Arc<Cloud>) -> Result<(), Trouble> {
             .driver
             .delete_layers(&place.0, std::slice::from_ref(&place.1))
             .await?;
-        cloud.store.write(move |tx| layers::removed(tx, &place)).await?;
+        cloud
+            .store
+            .write(move |tx| layers::removed(tx, &place))
+            .await?;
     }
     Ok(())
 }

@@ -110,7 +110,10 @@ pub(crate) fn promise_delete(
     now: Timestamp,
 ) -> Result<Option<i64>, StoreError> {
     let jobs = jobs::of(tx, instance.as_str())?;
-    if jobs.iter().any(|(_, job)| matches!(job.task, Task::Delete { .. })) {
+    if jobs
+        .iter()
+        .any(|(_, job)| matches!(job.task, Task::Delete { .. }))
+    {
         return Ok(None);
     }
     if let Some(mut row) = rows::get::<InstanceRow>(tx, instance.as_str())?

@@ -1,41 +1,30 @@
 //! For tests of crashes: a server that stops for ever at its nth effect.
 //!
-//! A fuse is burnt before and after each change of the state and each call of the
-//! driver. When it is used up, whoever burns it waits for ever, which is what a
-//! killed process looks like to those who find its files afterwards.
+//! Every change of a state, the cloud's and the sim driver's, burns the fuse of its
+//! thread when it is kept. When it has burnt down, whoever comes to it waits for ever, which is what a killed process looks like to those who find its files. A
+//! test with a fuse runs on one thread.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::cell::Cell;
 
-/// Counts effects down; negative: never.
-#[derive(Clone, Debug)]
-pub(crate) struct Fuse(Arc<AtomicI64>);
-
-impl Default for Fuse {
-    fn default() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::MIN)))
-    }
+thread_local! {
+    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-impl Fuse {
-    /// Lets `count` effects pass and none after them.
-    pub(crate) fn set(&self, count: i64) {
-        self.0.store(count, Ordering::SeqCst);
-    }
+/// Lets `count` effects pass and none after them; none: all.
+pub(crate) fn set(count: Option<u32>) {
+    LEFT.set(count);
+}
 
-    /// Whether somebody was stopped.
-    pub(crate) fn blown(&self) -> bool {
-        let left = self.0.load(Ordering::SeqCst);
-        left < 0 && left > i64::MIN / 2
-    }
+/// Whether it has burnt down.
+pub(crate) fn is_out() -> bool {
+    LEFT.get() == Some(0)
+}
 
-    /// One effect.
-    pub(crate) async fn burn(&self) {
-        if self.0.load(Ordering::SeqCst) <= i64::MIN / 2 {
-            return;
-        }
-        if self.0.fetch_sub(1, Ordering::SeqCst) <= 0 {
-            std::future::pending::<()>().await;
-        }
+/// One effect.
+pub(crate) async fn burn() {
+    match LEFT.get() {
+        None => {}
+        Some(0) => std::future::pending().await,
+        Some(left) => LEFT.set(Some(left - 1)),
     }
 }

@@ -174,7 +174,9 @@ pub(crate) fn remove(tx: &Transaction<'_>, number: i64) -> Result<bool, StoreErr
 /// The job of this number.
 pub(crate) fn get(tx: &Transaction<'_>, number: i64) -> Result<Option<Job>, StoreError> {
     let found: Option<String> = tx
-        .query_row("SELECT data FROM jobs WHERE seq = ?1", [number], |row| row.get(0))
+        .query_row("SELECT data FROM jobs WHERE seq = ?1", [number], |row| {
+            row.get(0)
+        })
         .optional()?;
     found.map(|text| parse(&text)).transpose()
 }

@@ -69,6 +69,8 @@ fn select(tx: &Transaction<'_>, sql: &str) -> Result<Vec<Place>, StoreError> {
         .prepare_cached(sql)?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let places = rows.iter().map(|(region, layer)| Some((region.parse().ok()?, layer.parse().ok()?)));
+    let places = rows
+        .iter()
+        .map(|(region, layer)| Some((region.parse().ok()?, layer.parse().ok()?)));
     Ok(places.flatten().collect())
 }

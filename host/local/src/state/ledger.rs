@@ -67,7 +67,11 @@ pub(crate) fn open(
     Ok(())
 }
 
-pub(crate) fn close(tx: &Transaction<'_>, resource: &str, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn close(
+    tx: &Transaction<'_>,
+    resource: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE ledger SET until = ?2 WHERE resource = ?1 AND until IS NULL",
         params![resource, now.to_string()],

@@ -25,7 +25,8 @@ pub struct Stock {
 
 impl Stock {
     fn fits(&self, region: &str, zone: &str, instance_type: &str) -> bool {
-        let same = |said: &Option<String>, asked: &str| said.as_ref().is_none_or(|text| text == asked);
+        let same =
+            |said: &Option<String>, asked: &str| said.as_ref().is_none_or(|text| text == asked);
         same(&self.region, region)
             && same(&self.zone, zone)
             && same(&self.instance_type, instance_type)
@@ -46,8 +47,8 @@ pub(crate) fn set(tx: &Transaction<'_>, stock: &[Stock]) -> Result<(), StoreErro
 
 /// All statements in order.
 pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Stock>, StoreError> {
-    let mut query = tx
-        .prepare_cached("SELECT region, zone, instance_type, available FROM stock ORDER BY seq")?;
+    let mut query =
+        tx.prepare_cached("SELECT region, zone, instance_type, available FROM stock ORDER BY seq")?;
     let rows = query.query_map([], |row| {
         Ok(Stock {
             region: row.get(0)?,

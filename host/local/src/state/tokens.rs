@@ -55,7 +55,14 @@ pub(crate) fn keep(
 ) -> Result<bool, StoreError> {
     let changed = tx.execute(
         "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-        params![key.account, key.action, key.token, digest, response, now.to_string()],
+        params![
+            key.account,
+            key.action,
+            key.token,
+            digest,
+            response,
+            now.to_string()
+        ],
     )?;
     Ok(changed == 1)
 }

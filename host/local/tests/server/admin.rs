@@ -50,13 +50,18 @@ async fn requests_are_recorded_in_order_with_their_ends() {
         found.unwrap_or_else(|| panic!("{name} is not recorded"))
     };
     assert_eq!(named("RunInstances")["status"], 200);
-    assert_eq!(named("RunInstances")["params"]["InstanceType"], "ecs.e-c1m1.large");
+    assert_eq!(
+        named("RunInstances")["params"]["InstanceType"],
+        "ecs.e-c1m1.large"
+    );
     assert_eq!(named("RunInstances")["region"], "cn-hangzhou");
     assert_eq!(named("StartInstance")["status"], 403);
     assert_eq!(named("StartInstance")["code"], "IncorrectInstanceStatus");
     assert_eq!(named("StartInstance")["signature"], "ACS3");
     let last = answer["next"].as_i64().unwrap();
-    let (_, rest) = world.admin("GET", &format!("requests?after={last}"), "").await;
+    let (_, rest) = world
+        .admin("GET", &format!("requests?after={last}"), "")
+        .await;
     assert_eq!(rest["requests"].as_array().unwrap().len(), 0);
 }
 
@@ -86,7 +91,11 @@ async fn a_reset_leaves_accounts_only() {
 #[tokio::test]
 async fn a_plan_that_cannot_be_understood_is_refused() {
     let world = World::new().await;
-    for body in ["{\"rules\": [{\"match\": \"(\"}]}", "{\"nonsense\": 1}", "{"] {
+    for body in [
+        "{\"rules\": [{\"match\": \"(\"}]}",
+        "{\"nonsense\": 1}",
+        "{",
+    ] {
         assert_eq!(world.admin("PUT", "sim", body).await.0, 400, "{body}");
     }
 }

@@ -52,7 +52,10 @@ async fn results_are_as_scripted() {
         .await;
     let result = user.command(&id, "false").await;
     assert_eq!(result.invocation_status, InvocationStatus::Failed);
-    assert_eq!((result.exit_code, result.output.as_str()), (Some(3), "no\n"));
+    assert_eq!(
+        (result.exit_code, result.output.as_str()),
+        (Some(3), "no\n")
+    );
     assert_eq!(result.error_code, "ExitCodeNonzero");
     assert_eq!(user.command(&id, "echo hello").await.output, "said hello");
     assert_eq!(user.command(&id, "anything").await.exit_code, Some(0));
@@ -60,10 +63,16 @@ async fn results_are_as_scripted() {
     assert_eq!(user.command(&id, "once").await.exit_code, Some(0));
     let much = user.command(&id, "much").await;
     assert_eq!((much.output.len(), much.dropped), (24 * 1024, 6 * 1024));
-    let before = user.command(&id, "cat /proc/sys/kernel/random/boot_id").await.output;
+    let before = user
+        .command(&id, "cat /proc/sys/kernel/random/boot_id")
+        .await
+        .output;
     let result = user.command(&id, "reboot").await;
     assert_eq!(result.error_code, "ExecutionInterrupted");
-    let after = user.command(&id, "cat /proc/sys/kernel/random/boot_id").await.output;
+    let after = user
+        .command(&id, "cat /proc/sys/kernel/random/boot_id")
+        .await
+        .output;
     assert_ne!(before, after);
 }
 
@@ -110,7 +119,10 @@ async fn a_command_takes_its_time_and_can_be_ended() {
     assert_eq!(seen.invoke_status, "Running");
     assert_eq!(seen.command_content, "d29yaw==");
     clock.advance(std::time::Duration::from_secs(31));
-    assert_eq!(looked(&one).await.invocation_status, InvocationStatus::Success);
+    assert_eq!(
+        looked(&one).await.invocation_status,
+        InvocationStatus::Success
+    );
     let two = user.ok(&wish).await.invoke_id;
     user.ok(&StopInvocation {
         region_id: user.region.clone(),
@@ -118,7 +130,10 @@ async fn a_command_takes_its_time_and_can_be_ended() {
         instance_id: vec![],
     })
     .await;
-    assert_eq!(looked(&two).await.invocation_status, InvocationStatus::Stopped);
+    assert_eq!(
+        looked(&two).await.invocation_status,
+        InvocationStatus::Stopped
+    );
     let timed = RunCommand {
         timeout: Some(10),
         ..wish.clone()
@@ -162,7 +177,8 @@ async fn an_agent_that_is_not_alive_runs_nothing() {
                 ..Default::default()
             })
             .await;
-        seen.instance_cloud_assistant_status_set.instance_cloud_assistant_status[0]
+        seen.instance_cloud_assistant_status_set
+            .instance_cloud_assistant_status[0]
             .cloud_assistant_status
             .0
     };
@@ -235,13 +251,19 @@ async fn what_cannot_be_run_is_refused() {
         assert_eq!(user.refused(&wrong).await.as_str(), code);
     }
     user.stop(&id).await;
-    assert_eq!(user.refused(&fresh).await, ErrorCode::InvalidInstanceNotMatch);
+    assert_eq!(
+        user.refused(&fresh).await,
+        ErrorCode::InvalidInstanceNotMatch
+    );
     let none = StopInvocation {
         region_id: user.region.clone(),
         invoke_id: "t-none".parse().unwrap(),
         instance_id: vec![],
     };
-    assert_eq!(user.refused(&none).await, ErrorCode::InvalidInvokeIdNotFound);
+    assert_eq!(
+        user.refused(&none).await,
+        ErrorCode::InvalidInvokeIdNotFound
+    );
 }
 
 #[tokio::test]
@@ -270,7 +292,10 @@ async fn files_go_in_and_are_not_kept() {
             })
             .await;
         let line = &seen.invocations.invocation[0];
-        assert_eq!((line.name.as_str(), line.file_mode.as_str()), ("a.txt", "0644"));
+        assert_eq!(
+            (line.name.as_str(), line.file_mode.as_str()),
+            ("a.txt", "0644")
+        );
         line.invocation_status == InvocationStatus::Success
     })
     .await;
@@ -297,10 +322,18 @@ async fn files_go_in_and_are_not_kept() {
     let (_, recorded) = world.admin("GET", "requests?action=SendFile", "").await;
     let first = &recorded["requests"][0];
     assert_eq!(first["params"]["Content"]["length"], secret.len());
-    assert_eq!(first["params"]["Content"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        first["params"]["Content"]["sha256"].as_str().unwrap().len(),
+        64
+    );
     assert_eq!(first["params"]["Name"], "a.txt");
     // Nowhere in the cloud's files, neither encoded nor plain.
-    for file in ["cloud.sqlite", "cloud.sqlite-wal", "sim.sqlite", "sim.sqlite-wal"] {
+    for file in [
+        "cloud.sqlite",
+        "cloud.sqlite-wal",
+        "sim.sqlite",
+        "sim.sqlite-wal",
+    ] {
         let bytes = std::fs::read(world.folder.path().join(file)).unwrap_or_default();
         let holds = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
         assert!(!holds(secret.as_bytes()), "{file} holds the content");

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use darkroom_ecs::action::*;
 use darkroom_ecs::http::HttpRequest;
+use darkroom_ecs::sign::SignatureGeneration;
 use darkroom_ecs::transport::{HttpOptions, HttpTransport, Transport};
-use darkroom_local::{
-    AccountsFile, Config, DriverKind, FileError, ServeError, Server, ServerFile,
-};
+use darkroom_local::{AccountsFile, Config, DriverKind, FileError, ServeError, Server, ServerFile};
 use serde_json::Value;
 
-use crate::support::{HANGZHOU, User, client, region, until};
+use crate::support::{HANGZHOU, User, captured_call, client, region, until};
 
 fn config(root: &Path) -> Config {
     Config {
@@ -70,7 +69,10 @@ async fn a_server_is_found_by_its_files_used_and_asked_to_leave() {
     assert!(file.alive());
     assert_eq!(file.build_id, "test-build");
     let second = Server::start(config(root)).await;
-    assert!(matches!(second, Err(ServeError::Files(FileError::Locked { .. }))));
+    assert!(matches!(
+        second,
+        Err(ServeError::Files(FileError::Locked { .. }))
+    ));
     let serving = tokio::spawn(server.run(std::future::pending()));
     let user = user(root);
     let id = user.run().await;
@@ -90,7 +92,10 @@ async fn a_server_is_found_by_its_files_used_and_asked_to_leave() {
     let server = Server::start(config(root)).await.unwrap();
     let serving = tokio::spawn(server.run(std::future::pending()));
     let user = self::user(root);
-    assert_eq!(user.instance(&id).await.unwrap().status, InstanceStatus::Running);
+    assert_eq!(
+        user.instance(&id).await.unwrap().status,
+        InstanceStatus::Running
+    );
     serving.abort();
 }
 
@@ -146,8 +151,75 @@ async fn bytes_that_are_no_request_do_no_harm() {
     assert!(answer.contains("is not this cloud"), "{answer}");
     let length = 2 << 20;
     let body = "x".repeat(length);
-    let answer = say(format!("POST / HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{body}")).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
-    assert!(say("nonsense\r\n\r\n".into()).await.starts_with("HTTP/1.1 400"));
+    let answer = say(format!(
+        "POST / HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+    ))
+    .await;
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 413"),
+        "{answer}"
+    );
+    assert!(
+        say("nonsense\r\n\r\n".into())
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
+    serving.abort();
+}
+
+/// The bytes of a request, and where those that mean something lie in them.
+fn raw(request: &HttpRequest) -> (String, Vec<std::ops::Range<usize>>) {
+    let mut text = format!("{} ", request.method);
+    let mut places = vec![0..request.method.len()];
+    places.push(text.len()..text.len() + request.target.len());
+    text.push_str(&format!("{} HTTP/1.1\r\n", request.target));
+    let signed = request.header("authorization").unwrap_or_default();
+    for (name, value) in &request.headers {
+        let line = format!("{name}: {value}\r\n");
+        let name = name.to_ascii_lowercase();
+        if signed.contains(&name) || name == "authorization" || name == "host" {
+            // Not the colon and the blank, which HTTP lets be written in several ways.
+            places.push(text.len()..text.len() + name.len());
+            places.push(text.len() + name.len() + 2..text.len() + line.len() - 2);
+        }
+        text.push_str(&line);
+    }
+    text.push_str("content-length: 0\r\nconnection: close\r\n\r\n");
+    (text, places)
+}
+
+#[tokio::test]
+async fn every_changed_byte_is_refused_on_the_socket() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(config(folder.path())).await.unwrap();
+    let url = server.url().to_owned();
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    let account = server.service().accounts()[0].clone();
+    let serving = tokio::spawn(server.run(std::future::pending()));
+    let say = async |bytes: &[u8]| {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(bytes).await.ok();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok();
+        String::from_utf8(answer).unwrap()
+    };
+    for generation in [SignatureGeneration::Rpc, SignatureGeneration::Acs3] {
+        let params = [("RegionId", "cn-hangzhou"), ("InstanceName", "a b*~")];
+        let request = captured_call(&account, generation, &url, "DescribeInstances", &params);
+        let (text, places) = raw(&request);
+        for at in places.into_iter().flatten() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let answer = say(&bytes).await;
+            let shown = String::from_utf8_lossy(&bytes);
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+                "{shown}: {answer}"
+            );
+        }
+        let answer = say(text.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
     serving.abort();
 }

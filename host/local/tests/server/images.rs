@@ -9,7 +9,9 @@ use darkroom_local::sim::Latencies;
 use crate::support::{BEIJING, HANGZHOU, User, World, region, until};
 
 fn snapshot_of(image: &Image) -> SnapshotId {
-    image.disk_device_mappings.disk_device_mapping[0].snapshot_id.clone()
+    image.disk_device_mappings.disk_device_mapping[0]
+        .snapshot_id
+        .clone()
 }
 
 fn deletion(user: &User, image: &ImageId) -> DeleteImage {
@@ -20,7 +22,12 @@ fn deletion(user: &User, image: &ImageId) -> DeleteImage {
     }
 }
 
-fn share(user: &User, image: &ImageId, add: &[AccountId], remove: &[AccountId]) -> ModifyImageSharePermission {
+fn share(
+    user: &User,
+    image: &ImageId,
+    add: &[AccountId],
+    remove: &[AccountId],
+) -> ModifyImageSharePermission {
     ModifyImageSharePermission {
         region_id: user.region.clone(),
         image_id: image.clone(),
@@ -46,14 +53,23 @@ async fn an_image_is_made_and_copied_and_the_copy_outlives_it() {
         snapshot_id: snapshot_of(&original),
         ..Default::default()
     };
-    assert_eq!(user.refused(&snapshot).await, ErrorCode::SnapshotCreatedImage);
+    assert_eq!(
+        user.refused(&snapshot).await,
+        ErrorCode::SnapshotCreatedImage
+    );
     user.ok(&deletion(&user, &image)).await;
     // An image that isn't there is as good as deleted.
     user.ok(&deletion(&user, &image)).await;
     assert_eq!(world.billed("snapshot").await.len(), 2);
     user.ok(&snapshot).await;
-    assert_eq!(user.refused(&snapshot).await, ErrorCode::InvalidSnapshotIdNotFound);
-    assert_eq!(world.billed("snapshot").await, [snapshot_of(&seen).to_string()]);
+    assert_eq!(
+        user.refused(&snapshot).await,
+        ErrorCode::InvalidSnapshotIdNotFound
+    );
+    assert_eq!(
+        world.billed("snapshot").await,
+        [snapshot_of(&seen).to_string()]
+    );
     let wish = RunInstances {
         image_family: None,
         image_id: Some(copy),
@@ -75,14 +91,18 @@ async fn an_image_exists_for_others_when_it_is_shared_and_in_its_region() {
         image_id: Some(image.clone()),
         ..second.wish().await
     };
-    assert_eq!(second.refused(&wish).await, ErrorCode::InvalidImageIdNotFound);
+    assert_eq!(
+        second.refused(&wish).await,
+        ErrorCode::InvalidImageIdNotFound
+    );
     assert!(second.image(&image).await.is_none());
     let nobody = "1111111111111111".parse().unwrap();
     assert_eq!(
         user.refused(&share(&user, &image, &[nobody], &[])).await,
         ErrorCode::InvalidAccountNotFound
     );
-    user.ok(&share(&user, &image, std::slice::from_ref(&theirs), &[])).await;
+    user.ok(&share(&user, &image, std::slice::from_ref(&theirs), &[]))
+        .await;
     let listed = user
         .ok(&DescribeImageSharePermission {
             region_id: user.region.clone(),
@@ -107,7 +127,10 @@ async fn an_image_exists_for_others_when_it_is_shared_and_in_its_region() {
         ErrorCode::OperationDeniedSameRegionOnly
     );
     assert!(world.user(1, BEIJING).image(&image).await.is_none());
-    assert_eq!(user.refused(&deletion(&user, &image)).await, ErrorCode::ImageUseShared);
+    assert_eq!(
+        user.refused(&deletion(&user, &image)).await,
+        ErrorCode::ImageUseShared
+    );
     user.ok(&share(&user, &image, &[], &[theirs])).await;
     assert!(second.image(&image).await.is_none());
     // Used by an instance, whoever it belongs to.
@@ -180,13 +203,19 @@ async fn names_tokens_and_states_of_images() {
         client_token: Some("t".into()),
         ..Default::default()
     };
-    assert_eq!(user.refused(&wish).await, ErrorCode::IncorrectInstanceStatus);
+    assert_eq!(
+        user.refused(&wish).await,
+        ErrorCode::IncorrectInstanceStatus
+    );
     user.stop(&instance).await;
     let malformed = CreateImage {
         image_name: Some("1 web".into()),
         ..wish.clone()
     };
-    assert_eq!(user.refused(&malformed).await, ErrorCode::InvalidImageNameMalformed);
+    assert_eq!(
+        user.refused(&malformed).await,
+        ErrorCode::InvalidImageNameMalformed
+    );
     let dry = CreateImage {
         dry_run: Some(true),
         ..wish.clone()
@@ -198,12 +227,18 @@ async fn names_tokens_and_states_of_images() {
         description: Some("another".into()),
         ..wish.clone()
     };
-    assert_eq!(user.refused(&other).await, ErrorCode::IdempotentParameterMismatch);
+    assert_eq!(
+        user.refused(&other).await,
+        ErrorCode::IdempotentParameterMismatch
+    );
     let taken = CreateImage {
         client_token: None,
         ..wish
     };
-    assert_eq!(user.refused(&taken).await, ErrorCode::InvalidImageNameDuplicated);
+    assert_eq!(
+        user.refused(&taken).await,
+        ErrorCode::InvalidImageNameDuplicated
+    );
     user.until_available(&one.image_id).await;
     let unknown = DescribeInstances {
         region_id: user.region.clone(),
@@ -213,7 +248,10 @@ async fn names_tokens_and_states_of_images() {
         }],
         ..Default::default()
     };
-    assert_eq!(user.refused(&unknown).await, ErrorCode::UnsupportedParameter);
+    assert_eq!(
+        user.refused(&unknown).await,
+        ErrorCode::UnsupportedParameter
+    );
 }
 
 #[tokio::test]
@@ -289,11 +327,19 @@ async fn copies_wait_for_their_turn_and_can_be_taken_back() {
         copies.push(user.ok(&copy).await.image_id);
     }
     let again = user.copy(&sources[0], BEIJING, "again");
-    assert_eq!(user.refused(&again).await, ErrorCode::OperationDeniedImageCopyConflict);
+    assert_eq!(
+        user.refused(&again).await,
+        ErrorCode::OperationDeniedImageCopyConflict
+    );
     let count = async |status: ImageStatus| {
         let mut found = 0;
         for copy in &copies {
-            found += usize::from(there.image(copy).await.is_some_and(|seen| seen.status == status));
+            found += usize::from(
+                there
+                    .image(copy)
+                    .await
+                    .is_some_and(|seen| seen.status == status),
+            );
         }
         found
     };
@@ -326,7 +372,11 @@ async fn copies_wait_for_their_turn_and_can_be_taken_back() {
     .await;
     assert_eq!(
         there.refused(&cancel(&copies[0])).await.as_str(),
-        if going_on == copies[0] { "InvalidImageId.NotFound" } else { "IncorrectImageStatus" }
+        if going_on == copies[0] {
+            "InvalidImageId.NotFound"
+        } else {
+            "IncorrectImageStatus"
+        }
     );
     assert_eq!(
         user.refused(&CancelCopyImage {
@@ -354,8 +404,14 @@ async fn tags_are_set_and_taken_away() {
     };
     user.ok(&tag("image", "run")).await;
     assert_eq!(user.image(&image).await.unwrap().tags.get("run"), Some("1"));
-    assert_eq!(user.refused(&tag("instance", "run")).await, ErrorCode::InvalidResourceIdNotFound);
-    assert_eq!(user.refused(&tag("cat", "run")).await, ErrorCode::InvalidResourceTypeNotFound);
+    assert_eq!(
+        user.refused(&tag("instance", "run")).await,
+        ErrorCode::InvalidResourceIdNotFound
+    );
+    assert_eq!(
+        user.refused(&tag("cat", "run")).await,
+        ErrorCode::InvalidResourceTypeNotFound
+    );
     user.ok(&UntagResources {
         region_id: user.region.clone(),
         resource_type: "image".into(),

@@ -19,7 +19,9 @@ async fn an_instance_lives_and_dies() {
     assert_eq!(seen.vpc_attributes.private_ip_address.ip_address.len(), 1);
     assert_eq!(world.billed("instance").await, [id.to_string()]);
     assert_eq!(world.billed("disk").await.len(), 1);
-    let boot = user.command(&id, "cat /proc/sys/kernel/random/boot_id").await;
+    let boot = user
+        .command(&id, "cat /proc/sys/kernel/random/boot_id")
+        .await;
     assert_eq!(boot.exit_code, Some(0));
     assert_eq!(boot.output.trim().len(), 36);
     user.ok(&RebootInstance {
@@ -28,13 +30,18 @@ async fn an_instance_lives_and_dies() {
     })
     .await;
     user.until(&id, &InstanceStatus::Running).await;
-    let again = user.command(&id, "cat /proc/sys/kernel/random/boot_id").await;
+    let again = user
+        .command(&id, "cat /proc/sys/kernel/random/boot_id")
+        .await;
     assert_ne!(again.output, boot.output);
     let gently = DeleteInstance {
         instance_id: id.clone(),
         ..Default::default()
     };
-    assert_eq!(user.refused(&gently).await, ErrorCode::IncorrectInstanceStatus);
+    assert_eq!(
+        user.refused(&gently).await,
+        ErrorCode::IncorrectInstanceStatus
+    );
     user.stop(&id).await;
     user.ok(&gently).await;
     user.until_gone(&id).await;
@@ -176,7 +183,10 @@ async fn a_token_makes_one_request_of_many() {
         amount: Some(1),
         ..wish.clone()
     };
-    assert_eq!(user.refused(&other).await, ErrorCode::IdempotentParameterMismatch);
+    assert_eq!(
+        user.refused(&other).await,
+        ErrorCode::IdempotentParameterMismatch
+    );
     assert_eq!(world.billed("instance").await.len(), 2);
     // Another account's tokens are its own.
     let second = world.user(1, "cn-hangzhou");
@@ -217,7 +227,10 @@ async fn instances_are_listed_in_pages_and_by_what_they_are() {
         ..Default::default()
     };
     let first = user.ok(&all).await;
-    assert_eq!((first.total_count, first.instances.instance.len()), (12, 10));
+    assert_eq!(
+        (first.total_count, first.instances.instance.len()),
+        (12, 10)
+    );
     let second = user
         .ok(&DescribeInstances {
             page_number: Some(2),
@@ -235,7 +248,12 @@ async fn instances_are_listed_in_pages_and_by_what_they_are() {
                 ..all.clone()
             })
             .await;
-        seen.extend(page.instances.instance.into_iter().map(|one| one.instance_id));
+        seen.extend(
+            page.instances
+                .instance
+                .into_iter()
+                .map(|one| one.instance_id),
+        );
         if page.next_token.is_empty() {
             break;
         }
@@ -266,7 +284,10 @@ async fn instances_are_listed_in_pages_and_by_what_they_are() {
         ..Default::default()
     };
     let second = world.user(1, "cn-hangzhou");
-    assert_eq!(second.refused(&foreign).await, ErrorCode::InvalidInstanceIdNotFound);
+    assert_eq!(
+        second.refused(&foreign).await,
+        ErrorCode::InvalidInstanceIdNotFound
+    );
 }
 
 #[tokio::test]
@@ -309,14 +330,20 @@ async fn states_are_kept_apart() {
         instance_id: id.clone(),
         ..Default::default()
     };
-    assert_eq!(user.refused(&start).await, ErrorCode::IncorrectInstanceStatus);
+    assert_eq!(
+        user.refused(&start).await,
+        ErrorCode::IncorrectInstanceStatus
+    );
     let dry = StopInstance {
         instance_id: id.clone(),
         dry_run: Some(true),
         ..Default::default()
     };
     assert_eq!(user.refused(&dry).await, ErrorCode::DryRunOperation);
-    assert_eq!(user.instance(&id).await.unwrap().status, InstanceStatus::Running);
+    assert_eq!(
+        user.instance(&id).await.unwrap().status,
+        InstanceStatus::Running
+    );
     user.stop(&id).await;
     user.ok(&start).await;
     user.until(&id, &InstanceStatus::Running).await;
@@ -324,7 +351,10 @@ async fn states_are_kept_apart() {
         instance_id: "i-none".parse().unwrap(),
         ..Default::default()
     };
-    assert_eq!(user.refused(&missing).await, ErrorCode::InvalidInstanceIdNotFound);
+    assert_eq!(
+        user.refused(&missing).await,
+        ErrorCode::InvalidInstanceIdNotFound
+    );
     let protected = user
         .run_as(&RunInstances {
             deletion_protection: Some(true),

@@ -27,7 +27,10 @@ async fn what_was_begun_is_finished_by_the_next_server() {
     let deleting = user.run().await;
     let imaged = user.run().await;
     user.stop(&imaged).await;
-    let boot = user.command(&rebooting, "cat /proc/sys/kernel/random/boot_id").await.output;
+    let boot = user
+        .command(&rebooting, "cat /proc/sys/kernel/random/boot_id")
+        .await
+        .output;
     slow(
         &world,
         Latencies {
@@ -41,7 +44,12 @@ async fn what_was_begun_is_finished_by_the_next_server() {
         },
     )
     .await;
-    let starting = user.ok(&user.wish().await).await.instance_id_sets.instance_id_set[0].clone();
+    let starting = user
+        .ok(&user.wish().await)
+        .await
+        .instance_id_sets
+        .instance_id_set[0]
+        .clone();
     user.ok(&StopInstance {
         instance_id: stopping.clone(),
         ..Default::default()
@@ -76,11 +84,20 @@ async fn what_was_begun_is_finished_by_the_next_server() {
             .is_some_and(|seen| seen.status == ImageStatus::Creating)
     })
     .await;
-    assert_eq!(user.image(&image).await.unwrap().status, ImageStatus::Creating);
-    assert_eq!(user.instance(&stopping).await.unwrap().status, InstanceStatus::Stopping);
+    assert_eq!(
+        user.image(&image).await.unwrap().status,
+        ImageStatus::Creating
+    );
+    assert_eq!(
+        user.instance(&stopping).await.unwrap().status,
+        InstanceStatus::Stopping
+    );
     // The next server is slow as well, and dies as well.
     let world = world.reopen().await;
-    assert_eq!(world.first().instance(&stopping).await.unwrap().status, InstanceStatus::Stopping);
+    assert_eq!(
+        world.first().instance(&stopping).await.unwrap().status,
+        InstanceStatus::Stopping
+    );
     slow(&world, Latencies::default()).await;
     let world = world.reopen().await;
     let user = world.first();
@@ -90,7 +107,10 @@ async fn what_was_begun_is_finished_by_the_next_server() {
     user.until_gone(&deleting).await;
     user.until_available(&image).await;
     world.user(0, BEIJING).until_available(&copy).await;
-    let again = user.command(&rebooting, "cat /proc/sys/kernel/random/boot_id").await.output;
+    let again = user
+        .command(&rebooting, "cat /proc/sys/kernel/random/boot_id")
+        .await
+        .output;
     assert_ne!(boot, again);
     let (_, status) = world.admin("GET", "status", "").await;
     assert_eq!(status["jobs"].as_array().unwrap().len(), 0, "{status}");

@@ -16,7 +16,9 @@ async fn send(world: &World, request: HttpRequest) -> (u16, String) {
     let code = match serde_json::from_str::<Value>(&text) {
         Ok(value) => value["Code"].as_str().unwrap_or_default().to_owned(),
         Err(_) => {
-            let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+            let code = text
+                .split_once("<Code>")
+                .and_then(|(_, rest)| rest.split_once("</Code>"));
             code.map(|(code, _)| code.to_owned()).unwrap_or_default()
         }
     };
@@ -50,7 +52,10 @@ async fn every_changed_byte_is_refused() {
         let mut tried = 0;
         for changed in changes(&request) {
             let (status, code) = send(&world, changed.clone()).await;
-            assert!((400..500).contains(&status), "{changed:?} was answered {status} {code}");
+            assert!(
+                (400..500).contains(&status),
+                "{changed:?} was answered {status} {code}"
+            );
             tried += 1;
         }
         assert!(tried > 200, "only {tried} changes were tried");
@@ -81,7 +86,10 @@ fn changes(request: &HttpRequest) -> Vec<HttpRequest> {
             ..request.clone()
         });
     }
-    for target in flip(&request.target).into_iter().filter(|target| !target.starts_with("/-/")) {
+    for target in flip(&request.target)
+        .into_iter()
+        .filter(|target| !target.starts_with("/-/"))
+    {
         all.push(HttpRequest {
             target,
             ..request.clone()
@@ -89,9 +97,9 @@ fn changes(request: &HttpRequest) -> Vec<HttpRequest> {
     }
     for (at, (name, value)) in request.headers.iter().enumerate() {
         let name = name.to_ascii_lowercase();
-        let signed = request
-            .header("authorization")
-            .is_some_and(|header| header.contains(&format!("{name};")) || header.contains(&format!(";{name},")));
+        let signed = request.header("authorization").is_some_and(|header| {
+            header.contains(&format!("{name};")) || header.contains(&format!(";{name},"))
+        });
         if signed || name == "host" || name == "authorization" {
             for value in flip(value) {
                 let mut changed = request.clone();
@@ -136,8 +144,14 @@ async fn what_is_missing_doubled_or_old_is_said() {
         (unsigned, "IncompleteSignature"),
         (stranger, "InvalidAccessKeyId.NotFound"),
         (forger, "SignatureDoesNotMatch"),
-        (with_header(acs3(), "x-acs-extra", "1"), "IncompleteSignature"),
-        (with_header(acs3(), "x-acs-action", "RunInstances"), "InvalidParameter"),
+        (
+            with_header(acs3(), "x-acs-extra", "1"),
+            "IncompleteSignature",
+        ),
+        (
+            with_header(acs3(), "x-acs-action", "RunInstances"),
+            "InvalidParameter",
+        ),
         (with_header(rpc(), "host", "elsewhere"), "InvalidParameter"),
         (
             with_target(rpc(), &|target| format!("{target}&Action=RunInstances")),
@@ -180,7 +194,9 @@ async fn a_client_that_asks_for_nothing_gets_xml() {
     let world = World::new().await;
     let account = &world.service.accounts()[0];
     let ask = |action: &str, nonce: &str| {
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string();
         let mut params: Params = [
             ("AccessKeyId", account.access_key_id.as_str()),
             ("Action", action),
@@ -206,14 +222,23 @@ async fn a_client_that_asks_for_nothing_gets_xml() {
     };
     let text = async |request| {
         let answer = world.service.call(request).await;
-        (answer.status, String::from_utf8(answer.body.to_vec()).unwrap())
+        (
+            answer.status,
+            String::from_utf8(answer.body.to_vec()).unwrap(),
+        )
     };
     let (status, body) = text(ask("DescribeRegions", "n1")).await;
     assert_eq!(status, 200, "{body}");
-    assert!(body.contains("<DescribeRegionsResponse><RequestId>"), "{body}");
+    assert!(
+        body.contains("<DescribeRegionsResponse><RequestId>"),
+        "{body}"
+    );
     assert!(body.contains("<RegionId>cn-hangzhou</RegionId>"), "{body}");
     let (status, body) = text(ask("MakeCoffee", "n2")).await;
     assert_eq!(status, 404);
     assert!(body.contains("<Error>"), "{body}");
-    assert!(body.contains("<Code>InvalidAction.NotFound</Code>"), "{body}");
+    assert!(
+        body.contains("<Code>InvalidAction.NotFound</Code>"),
+        "{body}"
+    );
 }

@@ -55,7 +55,8 @@ impl Default for HandClock {
 
 impl HandClock {
     pub fn advance(&self, span: Duration) {
-        self.0.send_modify(|now| *now = now.checked_add(span).unwrap());
+        self.0
+            .send_modify(|now| *now = now.checked_add(span).unwrap());
     }
 
     pub fn minutes_from_now(&self, minutes: i64) -> String {
@@ -86,13 +87,17 @@ fn builder(transport: Arc<dyn Transport>, account: &Account, server: &str) -> Bu
         access_key_secret: Secret::new(account.access_key_secret.clone()),
         security_token: None,
     };
-    Client::builder(transport, credentials, endpoint::fixed(server.parse().unwrap()))
-        .retry(Retry {
-            attempts: 20,
-            first: Duration::from_millis(2),
-            longest: Duration::from_millis(50),
-            jitter: false,
-        })
+    Client::builder(
+        transport,
+        credentials,
+        endpoint::fixed(server.parse().unwrap()),
+    )
+    .retry(Retry {
+        attempts: 20,
+        first: Duration::from_millis(2),
+        longest: Duration::from_millis(50),
+        jitter: false,
+    })
 }
 
 impl World {
@@ -137,7 +142,11 @@ impl World {
     pub fn user(&self, index: usize, place: &str) -> User {
         let transport = Arc::new(self.service.transport());
         User {
-            client: client(transport, &self.service.accounts()[index], "http://localhost"),
+            client: client(
+                transport,
+                &self.service.accounts()[index],
+                "http://localhost",
+            ),
             region: region(place),
         }
     }
@@ -162,7 +171,10 @@ impl World {
             })
             .await;
         let text = String::from_utf8_lossy(&response.body).into_owned();
-        (response.status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        (
+            response.status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 
     pub async fn script(&self, change: &SimChange) {
@@ -186,7 +198,9 @@ impl World {
 }
 
 pub async fn open(root: &Path) -> Service {
-    Service::open(Settings::new(root, DriverKind::Sim)).await.unwrap()
+    Service::open(Settings::new(root, DriverKind::Sim))
+        .await
+        .unwrap()
 }
 
 impl User {
@@ -226,7 +240,9 @@ impl User {
             .await;
         (
             switches.vswitches.vswitch[0].vswitch_id.clone(),
-            groups.security_groups.security_group[0].security_group_id.clone(),
+            groups.security_groups.security_group[0]
+                .security_group_id
+                .clone(),
         )
     }
 
@@ -268,7 +284,12 @@ impl User {
     }
 
     pub async fn until(&self, id: &InstanceId, status: &InstanceStatus) {
-        until(async || self.instance(id).await.is_some_and(|seen| seen.status == *status)).await;
+        until(async || {
+            self.instance(id)
+                .await
+                .is_some_and(|seen| seen.status == *status)
+        })
+        .await;
     }
 
     pub async fn until_gone(&self, id: &InstanceId) {
@@ -389,7 +410,9 @@ pub async fn until(so: impl AsyncFn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asked).await.expect("it never came to be");
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .expect("it never came to be");
 }
 
 /// One signed request, as it goes over the wire.
