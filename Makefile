@@ -1,51 +1,87 @@
-# The two commands of a newcomer, `make demo` and `make test`, do all set-up
-# themselves and share one build. Each part prints its seconds.
+# The two commands of a newcomer, `make demo` and `make test`, do all set-up themselves
+# and share one build. Each part prints its seconds, and what it found done already.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test setup packages target host components base check unit
+.ONESHELL:
+.SILENT:
+.PHONY: demo test setup packages target host components base check tests guests help
 
 # Debian packages that the build and the local cloud need beyond Rust.
-PACKAGES := build-essential ca-certificates iproute2 mmdebstrap nftables
+PACKAGES := build-essential ca-certificates curl iproute2 mmdebstrap nftables
 DARKROOM := target/debug/darkroom
+GREETING := examples/01-web-server/greeting
+GUESTS := target/guests
 
-# $(call part,NAME): times the rest of a recipe line.
-part = start=$$SECONDS; trap 'code=$$?; printf "%-12s %4d s\n" "$(1):" $$((SECONDS - start)); exit $$code' EXIT;
+# $(call part,NAME): times the rest of a recipe.
+part = start=$$SECONDS; trap 'code=$$?; printf "%s: %d s%s\n" "$(1)" $$((SECONDS - start)) "$$([ $$code = 0 ] || echo ", failed")"; exit $$code' EXIT
+
+help:
+	echo 'make demo   set up, then build examples/01-web-server on this machine'
+	echo 'make test   set up, then run every test'
 
 demo: setup base
-	@$(DARKROOM) build examples/01-web-server/image.yaml --yes
+	$(DARKROOM) build examples/01-web-server/image.yaml
 
-test: setup check unit
+test: setup base check guests tests
 
 setup: packages target host components
 
 # Installs what is missing as root; tells an ordinary user which command does.
 packages:
-	@$(call part,packages) \
-	missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || printf '%s ' $$p; done); \
-	if [ -z "$$missing" ]; then echo "packages: all there"; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
-	else echo "These Debian packages are missing: $$missing"; echo "Install them with: sudo apt-get install --no-install-recommends $$missing"; exit 1; fi
+	$(call part,packages)
+	missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || printf '%s ' $$p; done)
+	if [ -z "$$missing" ]; then
+	  echo 'packages: all are installed'
+	elif [ "$$(id -u)" = 0 ]; then
+	  apt-get update -q
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
+	else
+	  echo "These Debian packages are missing: $$missing" >&2
+	  echo "Install them with: sudo apt-get install --no-install-recommends $$missing" >&2
+	  exit 1
+	fi
 
-# The WebAssembly target of the Rust toolchain; `darkroom component build` knows
-# another way where rustup can't fetch it.
-target:
-	@$(call part,target) \
-	if [ -d "$$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]; then echo "target: wasm32-unknown-unknown is there"; \
-	else rustup target add wasm32-unknown-unknown || true; fi
+# The WebAssembly target of the toolchain. `darkroom component build` knows another way
+# where rustup can't fetch it, so that a failure here is no failure.
+target: packages
+	$(call part,target)
+	command -v cargo >/dev/null || { echo 'Rust is missing: see https://rustup.rs' >&2; exit 1; }
+	if [ -d "$$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]; then
+	  echo 'target: wasm32-unknown-unknown is there'
+	else
+	  rustup target add wasm32-unknown-unknown || echo 'target: rustup has no wasm32-unknown-unknown; components take another way'
+	fi
 
-host:
-	@$(call part,host) cargo build --workspace --all-targets
+host: packages
+	$(call part,host)
+	before=$$(stat -c %Y $(DARKROOM) 2>/dev/null || true)
+	cargo build --workspace
+	if [ "$$before" = "$$(stat -c %Y $(DARKROOM))" ]; then echo 'host: reused'; fi
 
-components: host
-	@$(call part,components) $(DARKROOM) component build components --out-dir target/components
+components: target host
+	$(call part,components)
+	$(DARKROOM) component build components --out-dir target/components --target-dir $(GUESTS)
+	$(DARKROOM) component build $(GREETING) --target-dir $(GUESTS)
 
+# The base root file system of the local cloud, as every instance's image.
 base: host
-	@$(call part,base) $(DARKROOM) local bootstrap debian-12
+	$(call part,base)
+	$(DARKROOM) local bootstrap debian-12
 
-check:
-	@$(call part,check) cargo fmt --all --check; cargo clippy --workspace --all-targets -- -D warnings; \
+check: host
+	$(call part,check)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
-unit:
-	@$(call part,unit) cargo test --workspace
+# The components' own tests need no instance and no WebAssembly.
+guests: components
+	$(call part,guests)
+	cargo test --manifest-path components/Cargo.toml --workspace --target-dir $(GUESTS)
+	cargo test --manifest-path sdk/rust/Cargo.toml --target-dir $(GUESTS)
+	cargo test --manifest-path $(GREETING)/Cargo.toml --target-dir $(GUESTS)
+
+tests: host components base
+	$(call part,tests)
+	cargo test --workspace
