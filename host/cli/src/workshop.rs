@@ -7,7 +7,7 @@ use std::sync::Arc;
 use darkroom_ecs::client::Client;
 use darkroom_engine::cloud::Pace;
 use darkroom_engine::manifest::Manifest;
-use darkroom_engine::{Drive, Engine, EngineError, Outcome, Status, Trouble};
+use darkroom_engine::{Drive, Engine, EngineError, Outcome, Status, Trouble, event};
 use darkroom_journal::{FindError, LockError, RunId, SystemClock};
 use darkroom_runtime::{Config, Runtime, RuntimeError};
 use darkroom_template::Cloud;
@@ -26,7 +26,12 @@ const CALLS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let hint = error.hint();
+        let hint = match &error {
+            EngineError::Find(FindError::None { .. } | FindError::Several { .. }) => {
+                Some("`darkroom runs list` shows them".to_owned())
+            }
+            error => error.hint(),
+        };
         let kind = match &error {
             EngineError::Mistakes(_)
             | EngineError::Ended { .. }
@@ -105,6 +110,9 @@ pub(crate) async fn drive(
         pace: cloud.1,
         watcher: progress.watcher(),
     };
+    // None yet for a new run.
+    let events = engine.folder(run).file("events.ndjson");
+    progress.recall(event::read(&events).unwrap_or_default());
     let ended = watched(engine, run, drive, &progress).await;
     progress.finish();
     let outcome = ended?;

@@ -139,6 +139,7 @@ fn start_log(verbose: u8) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .finish();
     // A second one in the same process can't be set; the first goes on.
     drop(tracing::subscriber::set_global_default(subscriber));

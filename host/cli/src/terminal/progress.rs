@@ -24,6 +24,8 @@ const FRAME: Duration = Duration::from_millis(100);
 /// What the thread is told.
 enum Said {
     Event(Box<Event>),
+    /// Events of an earlier process, which have been shown then.
+    Earlier(Vec<Event>),
     /// A line for people that belongs to no event.
     Note(String),
     End,
@@ -57,6 +59,11 @@ impl Progress {
         Arc::new(move |event| drop(said.send(Said::Event(Box::new(event.clone())))))
     }
 
+    /// What an earlier process of the run told: a picture goes on from there.
+    pub(crate) fn recall(&self, events: Vec<Event>) {
+        drop(self.said.send(Said::Earlier(events)));
+    }
+
     /// A line for people while the run is shown.
     pub(crate) fn note(&self, text: impl Into<String>) {
         drop(self.said.send(Said::Note(text.into())));
@@ -80,7 +87,7 @@ fn as_json(said: &Receiver<Said>) {
                     drop(writeln!(out, "{text}").and_then(|()| out.flush()));
                 }
             }
-            Said::Note(_) => {}
+            Said::Earlier(_) | Said::Note(_) => {}
             Said::End => break,
         }
     }
@@ -100,6 +107,11 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
         for said in first.into_iter().chain(said.try_iter()) {
             match said {
                 Said::Event(event) => lines.extend(tree.apply(&event)),
+                Said::Earlier(events) => {
+                    for event in &events {
+                        tree.apply(event);
+                    }
+                }
                 Said::Note(text) => lines.push(text),
                 Said::End => ended = true,
             }
@@ -142,6 +154,7 @@ fn as_lines(said: &Receiver<Said>, color: ColorChoice) {
                     drop(writeln!(out, "[{since:>7.1}] {text}"));
                 }
             }
+            Said::Earlier(_) => {}
             Said::Note(text) => drop(writeln!(out, "{text}")),
             Said::End => break,
         }

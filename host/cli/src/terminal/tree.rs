@@ -227,7 +227,8 @@ impl Node {
         for (level, text) in &self.notes {
             lines.extend(text.lines().map(|line| note(*level, line, depth + 1)));
         }
-        for line in &self.output {
+        // For good, output of something that was cut off would only be noise.
+        for line in self.output.iter().filter(|_| now.is_some()) {
             lines.push(dim(&format!("{}│ {line}", indent(depth + 1))));
         }
         for child in &self.children {
