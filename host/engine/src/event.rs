@@ -282,6 +282,16 @@ impl Events {
         })
     }
 
+    /// The present moment, to measure from.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Seconds since `start`, by the run's clock.
+    pub fn seconds_since(&self, start: Timestamp) -> f64 {
+        self.clock.now().duration_since(start).as_secs_f64()
+    }
+
     /// Tells `kind`, unless an earlier process has done so. What can't be written is
     /// still shown: a full disk stops a run in the journal, not here.
     pub fn tell(&self, kind: Kind) {

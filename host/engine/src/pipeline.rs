@@ -177,12 +177,12 @@ async fn told<T>(
         path: path.into(),
         status,
     });
-    let started = std::time::Instant::now();
+    let started = work.events.now();
     let result = stage.await;
     work.events.tell(Kind::StageFinished {
         path: path.into(),
         ok: result.is_ok(),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: work.events.seconds_since(started),
     });
     result
 }

@@ -80,7 +80,7 @@ pub(crate) async fn perform(
         path: path.into(),
         name: part.label.clone(),
     });
-    let started = std::time::Instant::now();
+    let started = hands.events.now();
     let mut actor = Actor {
         scope,
         hands,
@@ -98,7 +98,7 @@ pub(crate) async fn perform(
     hands.events.tell(Kind::ComponentFinished {
         path: path.into(),
         ok: result.is_ok() && !record.has_failed(),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: hands.events.seconds_since(started),
     });
     Performed { record, result }
 }

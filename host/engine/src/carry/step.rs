@@ -45,7 +45,7 @@ pub(crate) async fn carry(
         name: step.name.clone(),
         what: what.clone(),
     });
-    let started = std::time::Instant::now();
+    let started = hands.events.now();
     let mut record = StepRecord {
         path: path.into(),
         name: step.name.clone(),
@@ -67,7 +67,7 @@ pub(crate) async fn carry(
         ok: record.succeeded,
         exit_code: record.last().and_then(|last| last.exit_code),
         attempts: u32::try_from(record.attempts.len()).unwrap_or(u32::MAX),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: hands.events.seconds_since(started),
     });
     Ok(record)
 }

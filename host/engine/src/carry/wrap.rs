@@ -320,6 +320,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test is not replayed")]
     fn a_daemon_that_holds_the_log_does_not_hold_the_step() {
         let root = tempfile::tempdir().unwrap();
         let before = std::time::Instant::now();

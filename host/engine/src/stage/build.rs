@@ -62,7 +62,7 @@ async fn own(
         path: path.clone(),
         name: name.into(),
     });
-    let started = std::time::Instant::now();
+    let started = hands.events.now();
     let mut record = RoleRecord {
         path: path.clone(),
         component: name.into(),
@@ -83,7 +83,7 @@ async fn own(
     hands.events.tell(Kind::ComponentFinished {
         path,
         ok: result.is_ok(),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: hands.events.seconds_since(started),
     });
     crate::role::Performed { record, result }
 }
