@@ -6,7 +6,8 @@
 //! in the processes that it starts: the first process that reaches it creates the
 //! file with its own pid in it and waits until it is killed, or until the file has
 //! been removed. A point whose file exists already is passed, so that the process
-//! that takes a killed one's place doesn't stop there again.
+//! that takes a killed one's place doesn't stop there again. `name@3=…` means the third
+//! time that a process comes by.
 //!
 //! This crate must not be used to change what a process does, only to hold it.
 
@@ -14,6 +15,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The variable that arms a point.
@@ -25,14 +27,34 @@ const LOOK: Duration = Duration::from_millis(10);
 struct Armed {
     name: String,
     file: PathBuf,
+    /// How many times a process still passes before it is held.
+    passes: AtomicU32,
 }
 
-/// Reads `name=file`; anything else arms nothing.
+impl Armed {
+    /// Counts an arrival at `name`; true when it is the one that is held.
+    fn holds(&self, name: &str) -> bool {
+        self.name == name
+            && self
+                .passes
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    Some(left.saturating_sub(1))
+                })
+                .is_ok_and(|left| left <= 1)
+    }
+}
+
+/// Reads `name=file` or `name@count=file`; anything else arms nothing.
 fn parse(value: &str) -> Option<Armed> {
     let (name, file) = value.split_once('=')?;
-    (!name.is_empty() && !file.is_empty()).then(|| Armed {
+    let (name, count) = match name.split_once('@') {
+        Some((name, count)) => (name, count.parse().ok()?),
+        None => (name, 1),
+    };
+    (!name.is_empty() && !file.is_empty() && count > 0).then(|| Armed {
         name: name.into(),
         file: file.into(),
+        passes: AtomicU32::new(count),
     })
 }
 
@@ -46,7 +68,7 @@ fn armed() -> Option<&'static Armed> {
 /// Marks the place `name`. It returns at once unless a test has armed it, and then
 /// blocks the calling thread. In asynchronous code use [`reach`].
 pub fn reach_blocking(name: &str) {
-    if let Some(point) = armed().filter(|point| point.name == name)
+    if let Some(point) = armed().filter(|point| point.holds(name))
         && occupy(point)
     {
         while point.file.exists() {
@@ -58,7 +80,7 @@ pub fn reach_blocking(name: &str) {
 /// Marks the place `name` in asynchronous code: only the calling task waits, so
 /// that a server that is held at one request goes on answering others.
 pub async fn reach(name: &str) {
-    let Some(point) = armed().filter(|point| point.name == name) else {
+    let Some(point) = armed().filter(|point| point.holds(name)) else {
         return;
     };
     if occupy(point) {
@@ -96,16 +118,25 @@ mod tests {
         assert!(parse("=file").is_none());
         let point = parse("engine.start=/tmp/a=b").unwrap();
         assert_eq!(point.name, "engine.start");
+        assert!(parse("engine.start@0=/tmp/a").is_none());
+        assert!(parse("engine.start@x=/tmp/a").is_none());
         assert_eq!(point.file, PathBuf::from("/tmp/a=b"));
+    }
+
+    #[test]
+    fn a_count_lets_a_process_pass_that_often() {
+        let point = parse("x@3=/tmp/a").unwrap();
+        let held: Vec<_> = ["x", "y", "x", "x", "x"]
+            .map(|name| point.holds(name))
+            .into();
+        assert_eq!(held, [false, false, false, true, true]);
+        assert!(parse("x=/tmp/a").unwrap().holds("x"));
     }
 
     #[test]
     fn the_first_process_occupies_a_point_and_later_ones_pass() {
         let folder = tempfile::tempdir().unwrap();
-        let point = Armed {
-            name: "x".into(),
-            file: folder.path().join("hit"),
-        };
+        let point = parse(&format!("x={}", folder.path().join("hit").display())).unwrap();
         assert!(occupy(&point));
         assert!(!occupy(&point));
         let pid = fs::read_to_string(&point.file).unwrap();
