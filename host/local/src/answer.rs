@@ -64,22 +64,26 @@ fn xml(root: &str, value: &Value) -> String {
 }
 
 fn element(out: &mut String, name: &str, value: &Value) {
+    let tag = |out: &mut String, open: &str| {
+        out.push_str(open);
+        out.push_str(name);
+        out.push('>');
+    };
     match value {
-        Value::Null => {}
-        Value::Array(items) => items.iter().for_each(|item| element(out, name, item)),
-        Value::Object(fields) => {
-            out.push_str(&format!("<{name}>"));
-            fields
-                .iter()
-                .for_each(|(name, value)| element(out, name, value));
-            out.push_str(&format!("</{name}>"));
+        Value::Null => return,
+        Value::Array(items) => {
+            return items.iter().for_each(|item| element(out, name, item));
         }
-        Value::String(text) => {
-            let text = quick_xml::escape::escape(text.as_str());
-            out.push_str(&format!("<{name}>{text}</{name}>"));
-        }
-        Value::Bool(_) | Value::Number(_) => out.push_str(&format!("<{name}>{value}</{name}>")),
+        _ => tag(out, "<"),
     }
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(name, value)| element(out, name, value)),
+        Value::String(text) => out.push_str(&quick_xml::escape::escape(text.as_str())),
+        other => out.push_str(&other.to_string()),
+    }
+    tag(out, "</");
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ pub enum DriverError {
 pub struct Base {
     /// The family name, such as `debian-12`.
     pub name: String,
-    /// The image's OSName, such as `Debian 12`.
+    /// The image's `OSName`, such as `Debian 12`.
     pub os_name: String,
     /// The image's Platform, such as `Debian`.
     pub platform: String,

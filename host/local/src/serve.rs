@@ -185,20 +185,19 @@ impl Server {
             () = idle(&self.service, &open, self.idle) => None,
         };
         ServerFile::remove(self.service.root());
-        let result = match ended {
-            Some(ended) => ended.map_err(ServeError::Listener),
-            None => {
-                leave.cancel();
-                match tokio::time::timeout(GRACE, serving).await {
-                    Ok(ended) => ended.map_err(ServeError::Listener),
-                    // A connection that stays open keeps nobody here.
-                    Err(_) => Ok(()),
-                }
-            }
+        let result = if let Some(ended) = ended {
+            ended
+        } else {
+            leave.cancel();
+            // A connection that stays open keeps nobody here.
+            let late = |_| Ok(());
+            tokio::time::timeout(GRACE, serving)
+                .await
+                .unwrap_or_else(late)
         };
         self.service.inner.cloud.end.cancel();
         tracing::info!("the local cloud has left");
-        result
+        result.map_err(ServeError::Listener)
     }
 }
 

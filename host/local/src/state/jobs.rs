@@ -111,8 +111,7 @@ impl Task {
                 ids.extend((*phase == SnapshotPhase::Committing).then_some(instance.as_str()));
                 ids
             }
-            Self::Image { image } => vec![image.as_str()],
-            Self::Copy { image, .. } => vec![image.as_str()],
+            Self::Image { image } | Self::Copy { image, .. } => vec![image.as_str()],
         }
     }
 

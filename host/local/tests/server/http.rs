@@ -169,10 +169,9 @@ async fn bytes_that_are_no_request_do_no_harm() {
 
 /// The bytes of a request, and where those that mean something lie in them.
 fn raw(request: &HttpRequest) -> (String, Vec<std::ops::Range<usize>>) {
-    let mut text = format!("{} ", request.method);
-    let mut places = vec![0..request.method.len()];
-    places.push(text.len()..text.len() + request.target.len());
-    text.push_str(&format!("{} HTTP/1.1\r\n", request.target));
+    let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
+    let target = request.method.len() + 1;
+    let mut places = Vec::from([0..target - 1, target..target + request.target.len()]);
     let signed = request.header("authorization").unwrap_or_default();
     for (name, value) in &request.headers {
         let line = format!("{name}: {value}\r\n");

@@ -1,4 +1,4 @@
-//! Instances from RunInstances to DeleteInstance.
+//! Instances from `RunInstances` to `DeleteInstance`.
 
 use std::time::Duration;
 
@@ -300,7 +300,7 @@ async fn a_release_time_is_honoured() {
     };
     let id = user.run_as(&wish).await;
     let kept = user.run().await;
-    clock.advance(Duration::from_secs(39 * 60));
+    clock.advance(Duration::from_mins(39));
     assert!(user.instance(&id).await.is_some());
     user.ok(&ModifyInstanceAutoReleaseTime {
         region_id: user.region.clone(),
@@ -308,7 +308,7 @@ async fn a_release_time_is_honoured() {
         auto_release_time: Some(clock.minutes_from_now(60)),
     })
     .await;
-    clock.advance(Duration::from_secs(2 * 60));
+    clock.advance(Duration::from_mins(2));
     user.until_gone(&id).await;
     assert!(user.instance(&kept).await.is_some());
     user.ok(&ModifyInstanceAutoReleaseTime {
@@ -317,7 +317,7 @@ async fn a_release_time_is_honoured() {
         auto_release_time: None,
     })
     .await;
-    clock.advance(Duration::from_secs(2 * 60 * 60));
+    clock.advance(Duration::from_hours(2));
     assert!(user.instance(&kept).await.is_some());
 }
 

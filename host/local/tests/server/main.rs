@@ -1,10 +1,18 @@
 //! The local cloud seen through its wire: signed requests, sim driver.
 
+#[cfg(test)]
 mod admin;
+#[cfg(test)]
 mod commands;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
 mod images;
+#[cfg(test)]
 mod instances;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod signatures;
+#[cfg(test)]
 mod support;

@@ -454,6 +454,5 @@ pub fn captured_call(
     let place = region(HANGZHOU);
     let call = client.call_raw(&place, action, VERSION, &params);
     futures::executor::block_on(call).unwrap();
-    let request = seen.lock().unwrap().take().unwrap();
-    request
+    seen.lock().unwrap().take().unwrap()
 }

@@ -6,13 +6,12 @@
 //! command's result is decided when it is handed over; it is finished when its time
 //! has come by the cloud's clock.
 
+mod plan;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use darkroom_ecs::id::{InstanceId, InvokeId, RegionId};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -22,16 +21,15 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, after};
 use crate::driver::{
     Base, CommandFault, CommandSpec, CommandState, CommandStatus, Commit, Driver, DriverError,
-    FileFault, FileSpec, Finished, InstanceSpec, LayerId, OUTPUT_LIMIT, Observed, Problem,
-    RUNNING_OUTPUT_LIMIT,
+    FileFault, FileSpec, Finished, InstanceSpec, LayerId, Observed, Problem, RUNNING_OUTPUT_LIMIT,
 };
 use crate::state::store::{Store, StoreError};
 
+use plan::span;
+pub use plan::{BOOT_ID_PROBE, Latencies, PlanError, Rule, SimPlan};
+
 /// The file in the cloud's folder.
 pub const FILE: &str = "sim.sqlite";
-
-/// The command that asks an instance for its boot id, exactly.
-pub const BOOT_ID_PROBE: &str = "cat /proc/sys/kernel/random/boot_id";
 
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -44,100 +42,7 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (instance, id)) STRICT;
 "];
 
-const PLAN: &str = "plan";
 const GIB: u64 = 1024 * 1024 * 1024;
-
-/// How the sim behaves, set over the admin API and kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SimPlan {
-    /// The first rule that matches a command decides its result; none: exit code 0
-    /// and no output, after `latencies.command`.
-    #[serde(default)]
-    pub rules: Vec<Rule>,
-    /// How long things take.
-    #[serde(default)]
-    pub latencies: Latencies,
-}
-
-/// The scripted result of some commands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// A regular expression, searched for in the decoded command.
-    #[serde(rename = "match")]
-    pub pattern: String,
-    /// Only for instances with this name.
-    #[serde(default)]
-    pub instance_name: Option<String>,
-    /// The exit code; 0 when absent.
-    #[serde(default)]
-    pub exit_code: i32,
-    /// The output. With `expand`, `${1}` and `${name}` stand for what the pattern's
-    /// groups matched, and `$$` for a `$`.
-    #[serde(default)]
-    pub output: String,
-    /// The output as base64, instead of `output`.
-    #[serde(default)]
-    pub output_base64: Option<String>,
-    /// Whether groups are put into `output`.
-    #[serde(default)]
-    pub expand: bool,
-    /// Seconds that it takes, instead of `latencies.command`.
-    #[serde(default)]
-    pub seconds: Option<f64>,
-    /// How often the rule applies; absent: always.
-    #[serde(default)]
-    pub times: Option<u32>,
-    /// Reboots the instance under the command: it fails as interrupted.
-    #[serde(default)]
-    pub reboot: bool,
-}
-
-/// Seconds that things take; 0 when absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Latencies {
-    /// Boot until Running.
-    pub start: f64,
-    /// Running until the agent lives.
-    pub agent: f64,
-    /// Shutdown.
-    pub stop: f64,
-    /// Shutdown and boot.
-    pub reboot: f64,
-    /// Deletion.
-    pub delete: f64,
-    /// Making a snapshot of a disk.
-    pub image: f64,
-    /// Copying an image to another region.
-    pub copy: f64,
-    /// A command.
-    pub command: f64,
-}
-
-/// Why a plan was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// A rule's pattern is not a regular expression.
-    #[error("rule {number}: the pattern can't be understood")]
-    Pattern {
-        /// Which rule, from 1.
-        number: usize,
-        /// What is wrong with it.
-        #[source]
-        source: regex::Error,
-    },
-    /// A rule's `output_base64` is none.
-    #[error("rule {number}: output_base64 is not base64")]
-    Base64 {
-        /// Which rule, from 1.
-        number: usize,
-    },
-    /// It can't be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Machine {
@@ -186,7 +91,7 @@ impl Sim {
     /// # Errors
     /// When it can't be read.
     pub async fn plan(&self) -> Result<SimPlan, StoreError> {
-        self.store.read(plan).await
+        self.store.read(plan::load).await
     }
 
     /// Puts another plan in force, for what begins from now on.
@@ -194,16 +99,8 @@ impl Sim {
     /// # Errors
     /// When a rule can't be understood, and nothing has changed then.
     pub async fn set_plan(&self, plan: SimPlan) -> Result<(), PlanError> {
-        for (at, rule) in plan.rules.iter().enumerate() {
-            let number = at + 1;
-            regex::Regex::new(&rule.pattern)
-                .map_err(|source| PlanError::Pattern { number, source })?;
-            let text = rule.output_base64.as_deref().unwrap_or_default();
-            BASE64
-                .decode(text)
-                .map_err(|_| PlanError::Base64 { number })?;
-        }
-        self.store.write(move |tx| keep_plan(tx, &plan)).await?;
+        plan.check()?;
+        self.store.write(move |tx| plan::keep(tx, &plan)).await?;
         Ok(())
     }
 
@@ -230,7 +127,7 @@ impl Sim {
     }
 
     async fn wait(&self, seconds: impl Fn(&Latencies) -> f64) -> Result<(), DriverError> {
-        let latencies = self.store.read(plan).await.map_err(io)?.latencies;
+        let latencies = self.store.read(plan::load).await.map_err(io)?.latencies;
         let span = span(seconds(&latencies));
         if !span.is_zero() {
             self.clock.sleep_until(after(self.clock.now(), span)).await;
@@ -305,10 +202,6 @@ fn io(error: StoreError) -> DriverError {
     }
 }
 
-fn span(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
-}
-
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|source| StoreError::Row {
         table: "sim",
@@ -321,25 +214,6 @@ fn write<T: Serialize>(value: &T) -> Result<String, StoreError> {
         table: "sim",
         source,
     })
-}
-
-fn plan(tx: &Transaction<'_>) -> Result<SimPlan, StoreError> {
-    let text: Option<String> = tx
-        .query_row(
-            "SELECT value FROM settings WHERE name = ?1",
-            [PLAN],
-            |row| row.get(0),
-        )
-        .optional()?;
-    text.map_or_else(|| Ok(SimPlan::default()), |text| read(&text))
-}
-
-fn keep_plan(tx: &Transaction<'_>, plan: &SimPlan) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT OR REPLACE INTO settings VALUES (?1, ?2)",
-        params![PLAN, write(plan)?],
-    )?;
-    Ok(())
 }
 
 /// Counts the boots of all instances, also of those that are gone.
@@ -401,79 +275,6 @@ fn interrupted(started_at: Timestamp, now: Timestamp) -> Finished {
         started_at: Some(started_at),
         finished_at: now,
     }
-}
-
-/// What a command will have done when it ends, and whether it reboots its instance.
-fn decide(
-    tx: &Transaction<'_>,
-    machine: &Machine,
-    command: &CommandSpec,
-    now: Timestamp,
-) -> Result<(Finished, bool), StoreError> {
-    let mut plan = plan(tx)?;
-    let text = String::from_utf8_lossy(&command.content).into_owned();
-    let mut exit_code = 0;
-    let mut output = Vec::new();
-    let mut seconds = plan.latencies.command;
-    let mut reboot = false;
-    if text.trim_end() == BOOT_ID_PROBE {
-        let id = machine.boot.as_ref().map_or("", |boot| boot.id.as_str());
-        output = format!("{id}\n").into_bytes();
-    } else if let Some((rule, found)) = plan.rules.iter_mut().find_map(|rule| {
-        let named = rule.instance_name.as_ref();
-        let fits = named.is_none_or(|name| *name == machine.spec.name) && rule.times != Some(0);
-        let found = regex::Regex::new(&rule.pattern).ok()?;
-        (fits && found.is_match(&text)).then_some((rule, found))
-    }) {
-        exit_code = rule.exit_code;
-        seconds = rule.seconds.unwrap_or(seconds);
-        reboot = rule.reboot;
-        output = scripted(rule, &found, &text);
-        if let Some(times) = rule.times.as_mut() {
-            *times = times.saturating_sub(1);
-            keep_plan(tx, &plan)?;
-        }
-    }
-    let limit = span(f64::from(
-        u32::try_from(command.timeout_seconds).unwrap_or(u32::MAX),
-    ));
-    let timed_out = span(seconds) > limit;
-    let kept = output.len().saturating_sub(OUTPUT_LIMIT);
-    let status = match exit_code {
-        _ if timed_out => CommandStatus::Timeout,
-        0 => CommandStatus::Success,
-        _ => CommandStatus::Failed,
-    };
-    let error_code = match status {
-        CommandStatus::Success => None,
-        CommandStatus::Timeout => Some(CommandFault::ExecutionTimeout),
-        _ => Some(CommandFault::ExitCodeNonzero),
-    };
-    let finished = Finished {
-        status,
-        exit_code: (!timed_out).then_some(exit_code),
-        dropped: u64::try_from(kept).unwrap_or(u64::MAX),
-        output: output.split_off(kept),
-        error_code,
-        error_info: None,
-        started_at: Some(now),
-        finished_at: after(now, span(seconds).min(limit)),
-    };
-    Ok((finished, reboot))
-}
-
-fn scripted(rule: &Rule, pattern: &regex::Regex, text: &str) -> Vec<u8> {
-    if let Some(bytes) = rule.output_base64.as_ref() {
-        return BASE64.decode(bytes).unwrap_or_default();
-    }
-    if !rule.expand {
-        return rule.output.clone().into_bytes();
-    }
-    let mut output = String::new();
-    if let Some(groups) = pattern.captures(text) {
-        groups.expand(&rule.output, &mut output);
-    }
-    output.into_bytes()
 }
 
 #[async_trait]
@@ -542,7 +343,7 @@ impl Driver for Sim {
 
     async fn start(&self, id: &InstanceId) -> Result<(), DriverError> {
         self.wait(|latencies| latencies.start).await?;
-        let latencies = self.store.read(plan).await.map_err(io)?.latencies;
+        let latencies = self.store.read(plan::load).await.map_err(io)?.latencies;
         let boot = self.boot(&latencies);
         self.change(id, move |tx, machine| {
             if machine.boot.is_none() {
@@ -571,7 +372,7 @@ impl Driver for Sim {
 
     async fn reboot(&self, id: &InstanceId, _force: bool) -> Result<(), DriverError> {
         self.wait(|latencies| latencies.reboot).await?;
-        let latencies = self.store.read(plan).await.map_err(io)?.latencies;
+        let latencies = self.store.read(plan::load).await.map_err(io)?.latencies;
         let boot = self.boot(&latencies);
         let now = self.clock.now();
         let subject = id.clone();
@@ -640,7 +441,8 @@ impl Driver for Sim {
                 let Some(boot) = live else {
                     return Err(DriverError::NoAgent { id: subject }.into());
                 };
-                let (result, reboot) = decide(tx, machine, &command, now)?;
+                let (result, reboot) =
+                    plan::decide(tx, (&machine.spec.name, &boot.id), &command, now)?;
                 let row = Command {
                     boot_id: boot.id.clone(),
                     started_at: now,
@@ -752,7 +554,7 @@ impl Driver for Sim {
         let Some(machine) = found else {
             return Err(DriverError::NoInstance { id });
         };
-        if !machine.boot.is_some_and(|boot| boot.agent_at <= now) {
+        if machine.boot.is_none_or(|boot| boot.agent_at > now) {
             return Ok(Err(FileFault::ClientNotRunning));
         }
         if !file.target_dir.starts_with('/') {
