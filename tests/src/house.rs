@@ -81,8 +81,19 @@ impl House {
             .env("DARKROOM_LOCAL", self.local())
             .env("DARKROOM_CACHE", cache())
             .env("DARKROOM_DRIVER", self.driver_name())
+            .env("DARKROOM_COMPONENTS", self.components())
             .stdin(Stdio::null());
         command
+    }
+
+    /// The house's own components, else those of the workspace.
+    fn components(&self) -> PathBuf {
+        let own = self.path("components");
+        if own.exists() {
+            own
+        } else {
+            binary().with_file_name("../components")
+        }
     }
 
     fn driver_name(&self) -> &'static str {

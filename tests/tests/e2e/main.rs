@@ -1,0 +1,12 @@
+//! End to end, through the real `darkroom` binary and its local cloud in their own
+//! processes: what a template makes of an image, and what is left when it does not.
+//!
+//! One program, because each would link all of wasmtime again. Files are named for what
+//! they promise. What kills processes is elsewhere.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what surprises a test ends it, also in its own functions"
+)]
+
+mod copies;
+mod support;

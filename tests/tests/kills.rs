@@ -1,0 +1,163 @@
+//! Nothing is lost when something is killed: the build, the server of the local cloud or
+//! an instance's supervisor, each by SIGKILL, each during a command, imaging, a copy and
+//! cleanup.
+//!
+//! Each test holds one process at a fail point, looks that it is the one that is meant,
+//! kills it, and lets the rest go on: a killed build is resumed; a build whose server or
+//! instance was killed must end by itself. Then the world must be as after a build in
+//! which nothing was killed, which is made once and compared with (see [`books`]).
+//!
+//! The sandbox really runs everything here; without root the tests say 'not run'.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what surprises a test ends it, also in its own functions"
+)]
+
+#[path = "kills/books.rs"]
+mod books;
+#[path = "kills/scene.rs"]
+mod scene;
+
+use std::sync::OnceLock;
+
+use darkroom_tests::house::{House, sandbox_can_run};
+
+use crate::books::Books;
+use crate::scene::Scene;
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Build,
+    Server,
+    Supervisor,
+}
+
+/// What is being done meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Command,
+    Imaging,
+    Copy,
+    Cleanup,
+}
+
+impl Victim {
+    const ALL: [Self; 3] = [Self::Build, Self::Server, Self::Supervisor];
+}
+
+impl Moment {
+    const ALL: [Self; 4] = [Self::Command, Self::Imaging, Self::Copy, Self::Cleanup];
+}
+
+/// The point at which somebody is held. An instance takes no part in a copy: there the
+/// server is held, and the supervisor of the test instance is killed beside it.
+fn point(victim: Victim, moment: Moment) -> &'static str {
+    match (victim, moment) {
+        (Victim::Build, Moment::Command) => "engine.command",
+        (Victim::Build, Moment::Imaging) => "engine.imaging",
+        (Victim::Build, Moment::Copy) => "engine.copy",
+        (Victim::Build, Moment::Cleanup) => "engine.cleanup",
+        (Victim::Server, Moment::Command) => "server.command",
+        (Victim::Server, Moment::Imaging) => "server.imaging",
+        (Victim::Server | Victim::Supervisor, Moment::Copy) => "server.copy",
+        (Victim::Server, Moment::Cleanup) => "server.cleanup",
+        (Victim::Supervisor, Moment::Command) => "supervisor.command",
+        (Victim::Supervisor, Moment::Imaging) => "supervisor.stop",
+        (Victim::Supervisor, Moment::Cleanup) => "supervisor.delete",
+    }
+}
+
+/// One named test for each pair, and the list of them.
+macro_rules! kills {
+    ($($name:ident: $victim:ident, $moment:ident;)*) => {
+        const KILLS: &[(Victim, Moment)] = &[$((Victim::$victim, Moment::$moment)),*];
+        $(
+            #[test]
+            fn $name() {
+                survive(Victim::$victim, Moment::$moment);
+            }
+        )*
+    };
+}
+
+kills! {
+    the_build_is_killed_during_a_command: Build, Command;
+    the_build_is_killed_during_imaging: Build, Imaging;
+    the_build_is_killed_during_a_copy: Build, Copy;
+    the_build_is_killed_during_cleanup: Build, Cleanup;
+    the_server_is_killed_during_a_command: Server, Command;
+    the_server_is_killed_during_imaging: Server, Imaging;
+    the_server_is_killed_during_a_copy: Server, Copy;
+    the_server_is_killed_during_cleanup: Server, Cleanup;
+    a_supervisor_is_killed_during_a_command: Supervisor, Command;
+    a_supervisor_is_killed_after_the_stop_was_accepted: Supervisor, Imaging;
+    the_test_instances_supervisor_is_killed_during_a_copy: Supervisor, Copy;
+    the_deleted_instances_supervisor_is_killed_during_cleanup: Supervisor, Cleanup;
+}
+
+#[test]
+fn everything_is_killed_at_every_moment_once() {
+    for victim in Victim::ALL {
+        for moment in Moment::ALL {
+            let tests = KILLS.iter().filter(|kill| **kill == (victim, moment));
+            assert_eq!(tests.count(), 1, "{victim:?} during {moment:?}");
+        }
+    }
+    assert_eq!(KILLS.len(), Victim::ALL.len() * Moment::ALL.len());
+}
+
+/// The books of a build in which nothing was killed.
+fn undisturbed() -> &'static Books {
+    static UNDISTURBED: OnceLock<Books> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let house = House::sandbox();
+        let template = scene::template(&house);
+        house.succeed(&["build", template.to_str().unwrap()]);
+        Books::read(&house)
+    })
+}
+
+/// Kills `victim` at `moment` of a build, which must come to its end all the same.
+fn survive(victim: Victim, moment: Moment) {
+    if !sandbox_can_run() {
+        return;
+    }
+    let undisturbed = undisturbed();
+    let house = House::sandbox();
+    let point = point(victim, moment);
+    let mut scene = Scene::begin(&house, point, moment == Moment::Command);
+    let held = scene.reached();
+    let pid = if (victim, moment) == (Victim::Supervisor, Moment::Copy) {
+        scene.supervisor("test")
+    } else {
+        held
+    };
+    scene.is_a(victim, pid);
+    if moment == Moment::Command {
+        scene.wait_for_the_command();
+    }
+    scene.kill(pid);
+    match (victim, moment) {
+        // The command that it was held in ends while nobody looks.
+        (Victim::Build, Moment::Command) => scene.let_the_command_end(true),
+        (Victim::Server, Moment::Command) => scene.let_the_command_end(false),
+        (Victim::Supervisor, Moment::Copy) => scene.let_go(),
+        _ => {}
+    }
+    if victim == Victim::Build {
+        scene.was_killed();
+        house.succeed(&["resume", "last"]);
+    } else {
+        scene.succeeds();
+    }
+    let interrupted = (victim, moment) == (Victim::Supervisor, Moment::Command);
+    let attempts: &[_] = if interrupted {
+        &[("1", true), ("1.2", false)]
+    } else {
+        &[("1", false)]
+    };
+    let books = Books::read(&house);
+    assert_eq!(books.first_steps_attempts(), attempts);
+    books.compare(undisturbed);
+}

@@ -1,0 +1,151 @@
+//! A build is killed anywhere and resumed, in the local cloud's simulation.
+//!
+//! A real process builds from a component written as WebAssembly text, and is killed by
+//! SIGKILL at the nth intent, effect or outcome of its journal. After the resume the
+//! cloud must look as after a build that nobody killed.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what surprises a test ends it, also in its own functions"
+)]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use darkroom_runtime::{Config, Runtime};
+use darkroom_tests::guests;
+use darkroom_tests::house::{Driver, House, is_dead, kill, wait_for};
+use serde_json::{Value, json};
+
+const TEMPLATE: &str = "\
+name: web
+source: { family: debian-12 }
+build:
+  - uses: darkroom:all-roles
+    with: { greeting: good day }
+  - run: echo hello
+  - reboot: {}
+image: { family: web }
+distribute: { regions: [cn-hangzhou, cn-beijing], accounts: ['2000000000000002'] }
+";
+
+/// A house whose cloud is simulated and whose components are the guest's.
+fn house() -> House {
+    let house = House::new(Driver::Sim);
+    let runtime = Runtime::new(Config::default()).unwrap();
+    guests::system_folder(&runtime, &house.path("components"));
+    house.write("image.yaml", TEMPLATE);
+    house.succeed(&["image", "list"]);
+    let server = house.server();
+    let rules =
+        json!({ "rules": [{ "match": "cat /var/www/html/index.html", "output": "good day" }] });
+    let status = Command::new("curl")
+        .args([
+            "-sS",
+            "--fail",
+            "--noproxy",
+            "*",
+            "-X",
+            "PUT",
+            "-o",
+            "/dev/null",
+            "-H",
+        ])
+        .arg(format!("Authorization: Bearer {}", server.token))
+        .args(["-d", &rules.to_string()])
+        .arg(format!("{}/-/sim", server.url))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    house
+}
+
+/// What is left in the cloud, by kind, and how often each token action was asked for and
+/// granted anew.
+fn books(house: &House) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
+    let mut kinds = BTreeMap::new();
+    for entry in house.admin("/-/ledger")["entries"].as_array().unwrap() {
+        *kinds.entry(text(&entry["kind"])).or_default() += 1;
+    }
+    let mut tokens: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for action in ["RunInstances", "CreateImage", "CopyImage", "RunCommand"] {
+        let asked = house.admin(&format!("/-/requests?action={action}&limit=1000"));
+        let seen = tokens.entry(action.into()).or_default();
+        for request in asked["requests"].as_array().unwrap() {
+            if request["params"]["DryRun"].is_null() {
+                seen.push(text(&request["params"]["ClientToken"]));
+            }
+        }
+        seen.sort();
+        seen.dedup();
+    }
+    let counts = tokens
+        .into_iter()
+        .filter(|(action, _)| action != "RunCommand")
+        .map(|(action, seen)| (action, seen.len()))
+        .collect();
+    (kinds, counts)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Kills a build at the nth arrival at a point; false when it ended before.
+fn killed(house: &House, point: &str, count: u32) -> bool {
+    let hit = house.path("hit");
+    let mut build = house.start_armed(&["build"], &format!("{point}@{count}"), &hit);
+    let pid = build.id();
+    let held = wait_for(point, || {
+        if hit.exists() {
+            return Some(true);
+        }
+        build.try_wait().unwrap().map(|_| false)
+    });
+    if held {
+        let holder: u32 = std::fs::read_to_string(&hit).unwrap().parse().unwrap();
+        assert_eq!(holder, pid, "another process than the build was held");
+        kill(pid);
+        assert!(is_dead(pid));
+        build.wait().unwrap();
+    }
+    held
+}
+
+/// Kills at every `step`th arrival at the point until the build ends before it.
+fn sweep(point: &str, first: u32, step: u32) {
+    let reference = house();
+    reference.succeed(&["build"]);
+    let wanted = books(&reference);
+    let mut kills = 0;
+    for count in (first..).step_by(usize::try_from(step).unwrap()) {
+        let house = house();
+        if !killed(&house, point, count) {
+            break;
+        }
+        kills += 1;
+        house.succeed(&["resume", "last"]);
+        assert_eq!(house.manifest()["status"], "SUCCESS", "{point}@{count}");
+        assert_eq!(books(&house), wanted, "{point}@{count}");
+    }
+    assert!(kills >= 3, "{point} held only {kills} builds");
+}
+
+#[test]
+fn killed_after_an_intent() {
+    sweep("journal.intent", 1, 6);
+}
+
+#[test]
+fn killed_after_an_effect() {
+    sweep("journal.effect", 2, 6);
+}
+
+#[test]
+fn killed_after_an_outcome() {
+    sweep("journal.outcome", 3, 11);
+}
+
+#[test]
+fn killed_after_a_stage() {
+    sweep("journal.stage", 1, 2);
+}
