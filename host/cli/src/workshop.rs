@@ -64,6 +64,8 @@ pub(crate) fn of_trouble(trouble: &Trouble) -> Kind {
         Trouble::Step { .. } | Trouble::Component { .. } => Kind::Component,
         Trouble::File { .. } => Kind::Config,
         Trouble::Internal { .. } => Kind::Internal,
+        // What the template names isn't there.
+        Trouble::Inputs { .. } => Kind::User,
         _ => Kind::Cloud,
     }
 }
@@ -176,9 +178,7 @@ fn tell(outcome: &Outcome, terminal: &Terminal) -> Result<Exit, Failure> {
         Status::PartitionSuccess => Kind::Partly,
         Status::TestFailed => Kind::TestFailed,
         Status::Cancelled => return Ok(exit::CANCELLED),
-        // The tail belongs to a step, and a step to a component.
-        _ if manifest.tail.is_some() => Kind::Component,
-        _ => Kind::Cloud,
+        _ => manifest.trouble.as_ref().map_or(Kind::Cloud, of_trouble),
     };
     Err(run_failed(manifest, kind))
 }

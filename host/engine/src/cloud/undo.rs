@@ -7,6 +7,7 @@ use darkroom_ecs::action::{
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
 use darkroom_journal::{Failure, RunId};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{Cloud, every_status};
@@ -16,6 +17,9 @@ use crate::trouble::Trouble;
 /// An instance can't be deleted in its first minute; this often it is tried again, each
 /// time after a longer pause.
 const TRIES: u32 = 7;
+
+/// How long a deletion is watched.
+const SETTLED: SignedDuration = SignedDuration::from_secs(20);
 
 /// Accounts that one ModifyImageSharePermission takes.
 const SHARED_AT_ONCE: usize = 10;
@@ -31,6 +35,16 @@ impl Cloud {
         let found = self.instances_of(region, run, purpose).await?;
         for instance in &found {
             self.delete_instance(region, &instance.instance_id).await?;
+        }
+        // A deletion takes a moment. A run should not end while what it made is there;
+        // if it takes longer, the cloud has promised all the same.
+        let mut polls = 0;
+        let start = self.clock.now();
+        while self.clock.now().duration_since(start) < SETTLED
+            && !self.instances_of(region, run, purpose).await?.is_empty()
+        {
+            self.pause(self.pace.interval(polls)).await;
+            polls += 1;
         }
         Ok(json!(
             found.iter().map(|one| &one.instance_id).collect::<Vec<_>>()
