@@ -1,6 +1,6 @@
 //! The cloud itself: state, driver and clock together, and how it comes up.
 //!
-//! Used by the actions (through a [`Context`](crate::action::Context)), the jobs and
+//! Used by the actions (through their `Context`), the jobs and
 //! the admin API. It comes up the same way after an orderly end, a kill and a power
 //! cut: what nobody was promised is unmade, what nobody knows is collected, what was
 //! promised goes on. Nothing here parses requests.
@@ -32,21 +32,18 @@ pub enum OpenError {
     #[error(transparent)]
     State(#[from] StoreError),
     /// This machine lacks something that the driver needs.
-    #[error("this machine can't run instances: {}", sentences(.0))]
+    #[error("this machine can't run instances: {}", joined(.0, |problem| &problem.message))]
     Machine(Vec<Problem>),
     /// The driver failed.
     #[error("the instances can't be taken over")]
     Driver(#[from] DriverError),
     /// No private range is free.
-    #[error(
-        "every private address range of this machine has a route already: name one for the \
-         instances in the configuration"
-    )]
+    #[error("every private address range of this machine has a route already")]
     NoRange,
     /// The files have another id layout.
     #[error(
-        "the images in {root} were made by {was}, this server runs as {is}: their file owners \
-         would be wrong. Use another folder, or run it as {was}"
+        "the images in {root} were made by {was} and this server runs as {is}: the owners of \
+         their files would be wrong"
     )]
     Layout {
         /// The cloud's folder.
@@ -58,12 +55,25 @@ pub enum OpenError {
     },
 }
 
-fn sentences(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems
+impl OpenError {
+    /// What the person at this machine can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Machine(problems) => Some(joined(problems, |problem| &problem.hint)),
+            Self::NoRange => Some("name a range for the instances in the configuration".to_owned()),
+            Self::Layout { was, .. } => Some(format!("use another folder, or run it as {was}")),
+            Self::Driver(DriverError::Other { hint, .. }) => hint.clone(),
+            Self::Files(_) | Self::State(_) | Self::Driver(_) => None,
+        }
+    }
+}
+
+fn joined(problems: &[Problem], part: impl Fn(&Problem) -> &String) -> String {
+    let parts: Vec<&str> = problems
         .iter()
-        .map(|problem| format!("{} ({})", problem.message, problem.hint))
+        .map(|problem| part(problem).as_str())
         .collect();
-    lines.join("; ")
+    parts.join("; ")
 }
 
 /// Everything that the server's parts share.
@@ -159,23 +169,28 @@ impl Cloud {
     }
 
     /// What an instance's status really is: one whose machine has gone down is
-    /// Stopped, unless a job is working on it.
+    /// Stopped, unless a job is working on it. One that can't be looked at now is as
+    /// it was.
     pub(crate) async fn look_at(
         self: &Arc<Self>,
         row: &InstanceRow,
-    ) -> Result<InstanceStatus, DriverErrorOrStore> {
+    ) -> Result<InstanceStatus, StoreError> {
         if row.status != InstanceStatus::Running {
             return Ok(row.status.clone());
         }
-        if let Observed::Running { .. } = self.driver.observe(&row.id).await? {
-            return Ok(InstanceStatus::Running);
+        match self.driver.observe(&row.id).await {
+            Ok(Observed::Stopped | Observed::Gone) => {}
+            Ok(Observed::Running { .. }) => return Ok(InstanceStatus::Running),
+            Err(error) => {
+                tracing::warn!(%error, instance = %row.id, "an instance can't be looked at");
+                return Ok(InstanceStatus::Running);
+            }
         }
         let id = row.id.clone();
-        let status = self
-            .store
+        self.store
             .write(move |tx| {
                 let Some(mut row) = rows::get::<InstanceRow>(tx, id.as_str())? else {
-                    return Ok::<_, StoreError>(InstanceStatus::Stopped);
+                    return Ok(InstanceStatus::Stopped);
                 };
                 // A job may have begun since: then it knows better.
                 let busy = !job_rows::of(tx, id.as_str())?.is_empty();
@@ -185,37 +200,12 @@ impl Cloud {
                 }
                 Ok(row.status)
             })
-            .await?;
-        Ok(status)
+            .await
     }
 
     /// The account of this number.
     pub(crate) fn has_account(&self, id: &AccountId) -> bool {
         self.accounts.iter().any(|account| account.id == *id)
-    }
-}
-
-/// What looking at an instance can fail with.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DriverErrorOrStore {
-    #[error(transparent)]
-    Driver(#[from] DriverError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<DriverErrorOrStore> for OpenError {
-    fn from(error: DriverErrorOrStore) -> Self {
-        match error {
-            DriverErrorOrStore::Driver(error) => error.into(),
-            DriverErrorOrStore::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<DriverErrorOrStore> for crate::fault::Fault {
-    fn from(error: DriverErrorOrStore) -> Self {
-        Self::internal(&error)
     }
 }
 

@@ -9,7 +9,7 @@
 //! serve ─ service ┬ auth ─ action ─ state (rows) ─ jobs ─ driver ┬ sim
 //!                 └ admin                                         └ sandbox (supervisors)
 //! ```
-//! - [`serve`]: the listener, idleness, `server.json`. [`service`]: the same without a
+//! - [`mod@serve`]: the listener, idleness, `server.json`. [`service`]: the same without a
 //!   socket.
 //! - `auth`: signatures, keys, nonces. `action`: one file for each family of actions.
 //! - [`state`]: one SQLite file; one transaction for each change.

@@ -89,6 +89,22 @@ pub enum ServeError {
     Listener(#[source] std::io::Error),
 }
 
+impl ServeError {
+    /// What the person at this machine can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Files(FileError::Locked { .. }) => {
+                Some("use the server that runs, or ask it to stop first".to_owned())
+            }
+            Self::Open(error) => error.hint(),
+            Self::Listen { port, .. } if *port != 0 => {
+                Some("choose another port, or none to get a free one".to_owned())
+            }
+            Self::Files(_) | Self::Listen { .. } | Self::Listener(_) => None,
+        }
+    }
+}
+
 /// A server that listens, and that people can find.
 pub struct Server {
     service: Service,

@@ -1,8 +1,8 @@
 //! The cloud as a function from request to response, whatever carries the bytes.
 //!
-//! Used by [`crate::serve`] behind a listener, and directly by tests and simulations
-//! through [`Service::transport`]. A request is checked ([`crate::auth`]), recorded,
-//! done ([`crate::action`]) and answered. Its work goes on when the one who asked has
+//! Used by [`mod@crate::serve`] behind a listener, and directly by tests and simulations
+//! through [`Service::transport`]. A request is checked (`auth`), recorded,
+//! done (`action`) and answered. Its work goes on when the one who asked has
 //! hung up, and ends only with the service: dropping it ends all tasks where they are,
 //! like a kill does, and the next [`Service::open`] on the folder goes on.
 

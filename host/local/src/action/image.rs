@@ -86,12 +86,16 @@ fn base_id(base: &Base) -> String {
     format!("{name}_{architecture}_{BASE_SIZE}G_darkroom")
 }
 
+/// What the driver offers.
+async fn bases(cx: &Context) -> Result<Vec<Base>, Fault> {
+    let driver = std::sync::Arc::clone(&cx.cloud.driver);
+    let asked = tokio::task::spawn_blocking(move || driver.bases()).await;
+    Ok(asked.map_err(|error| Fault::internal(&error))??)
+}
+
 /// Makes the rows of public images say what the driver offers.
 pub(super) async fn ensure_public(cx: &Context, region: &RegionId) -> Result<(), Fault> {
-    let driver = std::sync::Arc::clone(&cx.cloud.driver);
-    let bases = tokio::task::spawn_blocking(move || driver.bases())
-        .await
-        .map_err(|error| Fault::internal(&error))??;
+    let bases = bases(cx).await?;
     let place = region.clone();
     let known = cx
         .cloud
@@ -185,15 +189,13 @@ pub(super) async fn imported(cx: &Context, image: ImageRow) -> Result<ImageRow, 
     let Some(digest) = image.base.as_ref().filter(|_| image.layers.is_empty()) else {
         return Ok(image);
     };
-    let base = cx
-        .cloud
-        .driver
-        .bases()?
+    let base = bases(cx)
+        .await?
         .into_iter()
         .find(|base| base.digest == *digest)
         .ok_or_else(|| not_found(&image.id))?;
     // From here until the row says so, nobody may remove the layers.
-    let _made = cx.cloud.layers.read().await;
+    let made = cx.cloud.layers.read().await;
     let found = cx.cloud.driver.import_base(&base, &image.region).await?;
     if found.is_empty() {
         return Err(DriverError::Other {
@@ -212,6 +214,9 @@ pub(super) async fn imported(cx: &Context, image: ImageRow) -> Result<ImageRow, 
             rows::put(tx, &kept)
         })
         .await?;
+    drop(made);
+    // Whoever waits to remove layers may.
+    cx.cloud.changed.notify_waiters();
     Ok(row)
 }
 

@@ -111,6 +111,7 @@ async fn work(cloud: Arc<Cloud>, number: i64) {
                 failures += 1;
                 let error = explain(&error);
                 tracing::warn!(error, number, name, failures, "a job failed");
+                cloud.changed.notify_waiters();
                 if failures >= ATTEMPTS && give_up(&cloud, number, job).await {
                     return;
                 }
@@ -201,8 +202,22 @@ pub(crate) fn sweep(cloud: &Arc<Cloud>) {
     });
 }
 
+/// Waits until nobody makes layers. Not by queueing: those who come to make some
+/// would have to wait for those who are at it.
+async fn alone(cloud: &Arc<Cloud>) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+    loop {
+        let changed = cloud.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if let Ok(guard) = cloud.layers.try_write() {
+            return guard;
+        }
+        changed.await;
+    }
+}
+
 async fn remove_loose(cloud: &Arc<Cloud>) -> Result<(), Trouble> {
-    let _alone = cloud.layers.write().await;
+    let _alone = alone(cloud).await;
     let loose = cloud.store.read(layers::loose).await?;
     for place in loose {
         cloud

@@ -25,8 +25,8 @@ use crate::driver::{
 };
 use crate::state::store::{Store, StoreError};
 
-use plan::span;
 pub use plan::{BOOT_ID_PROBE, Latencies, PlanError, Rule, SimPlan};
+use plan::{Effect, span};
 
 /// The file in the cloud's folder.
 pub const FILE: &str = "sim.sqlite";
@@ -424,7 +424,7 @@ impl Driver for Sim {
         let now = self.clock.now();
         let command = command.clone();
         let subject = id.clone();
-        let reboot = self
+        let effect = self
             .change(id, move |tx, machine| {
                 let key = params![subject.to_string(), command.invoke.to_string()];
                 let known: Option<i64> = tx
@@ -435,21 +435,21 @@ impl Driver for Sim {
                     )
                     .optional()?;
                 if known.is_some() {
-                    return Ok(false);
+                    return Ok(Effect::Nothing);
                 }
                 let live = machine.boot.as_ref().filter(|boot| boot.agent_at <= now);
                 let Some(boot) = live else {
                     return Err(DriverError::NoAgent { id: subject }.into());
                 };
-                let (result, reboot) =
+                let (result, effect) =
                     plan::decide(tx, (&machine.spec.name, &boot.id), &command, now)?;
                 let row = Command {
                     boot_id: boot.id.clone(),
                     started_at: now,
-                    result: if reboot {
-                        interrupted(now, now)
-                    } else {
+                    result: if effect == Effect::Nothing {
                         result
+                    } else {
+                        interrupted(now, now)
                     },
                 };
                 tx.execute(
@@ -460,10 +460,14 @@ impl Driver for Sim {
                         write(&row)?
                     ],
                 )?;
-                Ok(reboot)
+                if effect == Effect::PowerOff {
+                    machine.boot = None;
+                    interrupt(tx, &subject, now)?;
+                }
+                Ok(effect)
             })
             .await?;
-        if reboot {
+        if effect == Effect::Reboot {
             self.reboot(id, true).await?;
         }
         Ok(())

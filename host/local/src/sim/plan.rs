@@ -64,6 +64,18 @@ pub struct Rule {
     /// Reboots the instance under the command: it fails as interrupted.
     #[serde(default)]
     pub reboot: bool,
+    /// Cuts the instance's power under the command: it fails as interrupted, and the
+    /// instance is Stopped.
+    #[serde(default)]
+    pub power_off: bool,
+}
+
+/// What a command does to its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Nothing,
+    Reboot,
+    PowerOff,
 }
 
 /// Seconds that things take; 0 when absent.
@@ -145,19 +157,19 @@ pub(super) fn keep(tx: &Transaction<'_>, plan: &SimPlan) -> Result<(), StoreErro
     Ok(())
 }
 
-/// What a command will have done when it ends, and whether it reboots its instance.
+/// What a command will have done when it ends, and what it does to its instance.
 pub(super) fn decide(
     tx: &Transaction<'_>,
     (name, boot_id): (&str, &str),
     command: &CommandSpec,
     now: Timestamp,
-) -> Result<(Finished, bool), StoreError> {
+) -> Result<(Finished, Effect), StoreError> {
     let mut plan = load(tx)?;
     let text = String::from_utf8_lossy(&command.content).into_owned();
     let mut exit_code = 0;
     let mut output = Vec::new();
     let mut seconds = plan.latencies.command;
-    let mut reboot = false;
+    let mut effect = Effect::Nothing;
     if text.trim_end() == BOOT_ID_PROBE {
         output = format!("{boot_id}\n").into_bytes();
     } else if let Some((rule, found)) = plan.rules.iter_mut().find_map(|rule| {
@@ -168,7 +180,11 @@ pub(super) fn decide(
     }) {
         exit_code = rule.exit_code;
         seconds = rule.seconds.unwrap_or(seconds);
-        reboot = rule.reboot;
+        effect = match (rule.reboot, rule.power_off) {
+            (_, true) => Effect::PowerOff,
+            (true, false) => Effect::Reboot,
+            (false, false) => Effect::Nothing,
+        };
         output = scripted(rule, &found, &text);
         if let Some(times) = rule.times.as_mut() {
             *times = times.saturating_sub(1);
@@ -200,7 +216,7 @@ pub(super) fn decide(
         started_at: Some(now),
         finished_at: after(now, span(seconds).min(limit)),
     };
-    Ok((finished, reboot))
+    Ok((finished, effect))
 }
 
 fn scripted(rule: &Rule, pattern: &regex::Regex, text: &str) -> Vec<u8> {

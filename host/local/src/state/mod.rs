@@ -2,11 +2,11 @@
 //! successor of a killed server would miss.
 //!
 //! - [`store`]: the file and its thread. One closure is one transaction.
-//! - [`rows`]: the resources, each a struct kept as JSON beside the columns that it
+//! - `rows`: the resources, each a struct kept as JSON beside the columns that it
 //!   is looked up by.
-//! - [`jobs`]: what has been promised and not done.
-//! - [`layers`]: which disks, snapshots and images need which layer.
-//! - [`tokens`], [`requests`], [`ledger`], [`stock`]: idempotency, the recorder, the
+//! - `jobs`: what has been promised and not done.
+//! - `layers`: which disks, snapshots and images need which layer.
+//! - `tokens`, [`requests`], [`ledger`], [`stock`]: idempotency, the recorder, the
 //!   bill, the stock.
 //!
 //! Nothing here knows requests, statuses' rules or drivers.

@@ -39,7 +39,11 @@ pub struct Recorded {
     pub request_id: String,
 }
 
-/// Writes a request and answers its number, which is not taken from `request`.
+/// How many requests are remembered.
+const REMEMBERED: i64 = 200_000;
+
+/// Writes a request and answers its number, which is not taken from `request`. Now
+/// and then the oldest are forgotten.
 pub(crate) fn add(tx: &Transaction<'_>, request: &Recorded) -> Result<i64, StoreError> {
     let parameters = serde_json::to_string(&request.params).map_err(|source| StoreError::Row {
         table: "requests",
@@ -60,7 +64,14 @@ pub(crate) fn add(tx: &Transaction<'_>, request: &Recorded) -> Result<i64, Store
         request.code,
         request.request_id
     ])?;
-    Ok(tx.last_insert_rowid())
+    let number = tx.last_insert_rowid();
+    if number % 1000 == 0 {
+        tx.execute(
+            "DELETE FROM requests WHERE seq <= ?1",
+            [number - REMEMBERED],
+        )?;
+    }
+    Ok(number)
 }
 
 /// Adds the answer.

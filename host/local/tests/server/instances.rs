@@ -5,6 +5,7 @@ use std::time::Duration;
 use darkroom_ecs::action::*;
 use darkroom_ecs::error::ErrorCode;
 use darkroom_local::admin::SimChange;
+use darkroom_local::sim::Rule;
 use darkroom_local::state::stock::Stock;
 
 use crate::support::World;
@@ -370,4 +371,35 @@ async fn states_are_kept_apart() {
         user.refused(&delete).await,
         ErrorCode::InvalidOperationDeletionProtection
     );
+}
+
+#[tokio::test]
+async fn an_instance_that_lost_its_power_is_stopped() {
+    let world = World::new().await;
+    let user = world.first();
+    let id = user.run().await;
+    let cut = Rule {
+        pattern: "^poweroff$".into(),
+        power_off: true,
+        ..Default::default()
+    };
+    world
+        .script(&SimChange {
+            rules: Some(vec![cut]),
+            ..Default::default()
+        })
+        .await;
+    let result = user.command(&id, "poweroff").await;
+    assert_eq!(result.error_code, "ExecutionInterrupted");
+    assert_eq!(
+        user.instance(&id).await.unwrap().status,
+        InstanceStatus::Stopped
+    );
+    user.ok(&StartInstance {
+        instance_id: id.clone(),
+        ..Default::default()
+    })
+    .await;
+    user.until(&id, &InstanceStatus::Running).await;
+    assert_eq!(user.command(&id, "true").await.exit_code, Some(0));
 }
