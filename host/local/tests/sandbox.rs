@@ -57,17 +57,11 @@ fn leftovers(instance: &Instance<'_>) -> String {
         .args(["-c", &script])
         .output()
         .unwrap();
-    let mine = blake3_mark(instance);
+    let mine = instance.cloud.mark();
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter(|line| line.contains(&mine) || line.contains(" / "))
         .collect()
-}
-
-fn blake3_mark(instance: &Instance<'_>) -> String {
-    let folder = instance.cloud.folder.path().join("instances");
-    let hash = blake3::hash(folder.as_os_str().as_encoded_bytes());
-    hash.to_hex().chars().take(8).collect()
 }
 
 fn interrupted(finished: &Finished) {
@@ -112,6 +106,29 @@ fn host_processes() -> String {
         .output()
         .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_has_a_session_of_its_own_and_nothing_of_its_starter() {
+    if not_run() {
+        return;
+    }
+    let cloud = Cloud::new().await;
+    let path = cloud.folder.path().join("open-in-the-server");
+    let file = std::fs::File::create(&path).unwrap();
+    // Without the flag that would close it in programs that are started.
+    let inherited = rustix::io::dup(&file).unwrap();
+    let instance = cloud.instance().await;
+    drop(inherited);
+    let supervisor = supervisor_pid(&instance.folder()).unwrap();
+    let proc = format!("/proc/{}", supervisor.as_raw_nonzero());
+    let open: Vec<_> = std::fs::read_dir(format!("{proc}/fd"))
+        .unwrap()
+        .filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok())
+        .collect();
+    assert!(!open.contains(&path), "{open:?}");
+    let session = rustix::process::getsid(Some(supervisor)).unwrap();
+    assert_eq!(session, supervisor);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +262,7 @@ async fn limits_of_memory_and_processes_hold() {
         .await;
     assert_ne!(greedy.output, b"419430400\n", "{greedy:?}");
     instance.sh("true").await;
-    let name = format!("{}.{}.*", blake3_mark(&instance), instance.id);
+    let name = format!("{}.{}.*", cloud.mark(), instance.id);
     let limits = format!(
         "cat /sys/fs/cgroup/pids/darkroom/{name}/pids.max /sys/fs/cgroup/darkroom/{name}/pids.max"
     );

@@ -25,7 +25,10 @@ const OURS: &str = "darkroom";
 
 /// Processes and threads that one instance may have: stops a fork bomb from filling
 /// the host's process table, and is far above what an image build needs.
-const MAXIMUM_PROCESSES: u64 = 8192;
+pub const MAXIMUM_PROCESSES: u64 = 8192;
+
+/// The word for a limit that is missing.
+const PROCESSES: &str = "processes";
 
 /// How long the processes of a killed group may take to be gone.
 const GRACE: Duration = Duration::from_secs(10);
@@ -226,7 +229,7 @@ impl Groups {
                 "pids.max",
                 "pids.max",
                 MAXIMUM_PROCESSES.to_string(),
-                "processes",
+                PROCESSES,
             ),
         ];
         for (parent, v1_file, v2_file, value, what) in limits {
@@ -249,6 +252,11 @@ impl Groups {
         let join = rustix::fs::open(folder.join("cgroup.procs"), flags, Mode::empty())?;
         self.joins_v1.push(join);
         Ok(())
+    }
+
+    /// Whether the number of processes is limited.
+    pub fn limits_processes(&self) -> bool {
+        !self.unlimited.contains(&PROCESSES)
     }
 
     /// Puts a process into the v1 groups; the cgroup2 is joined at its birth.

@@ -96,14 +96,30 @@ impl Sandbox {
     /// Gives an order that ends the supervisor, and waits for its end.
     async fn end(&self, id: &InstanceId, request: Request) -> Result<(), DriverError> {
         let patience = self.inner.settings.stop_grace + END_PATIENCE;
-        match self.ask(id, request, patience).await {
-            Ok(Said::Answer(Answer::Failed(message))) => return Err(other(message)),
-            // Done, gone, or too slow to answer: what counts is the lock.
-            Ok(_) | Err(DriverError::Io { .. }) => {}
-            Err(error) => return Err(error),
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.ask(id, request.clone(), patience).await {
+                Ok(Said::Answer(Answer::Failed(message))) => return Err(other(message)),
+                // A supervisor that is only starting answers soon.
+                Ok(Said::Nobody) if Instant::now() < end && self.is_supervised(id).await? => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                // Done, gone, or too slow to answer: what counts is the lock.
+                Ok(_) | Err(DriverError::Io { .. }) => break,
+                Err(error) => return Err(error),
+            }
         }
         let id = id.clone();
         self.blocking(move |inner| inner.wait_until_gone(&id)).await
+    }
+
+    async fn is_supervised(&self, id: &InstanceId) -> Result<bool, DriverError> {
+        let folder = self.inner.existing(id)?;
+        self.blocking(move |_| {
+            let lock = folder.lock_settled();
+            Ok(lock.map_err(io_at("looking for a supervisor"))?.is_none())
+        })
+        .await
     }
 }
 
@@ -330,7 +346,7 @@ impl Inner {
             let alive = id
                 .filter(|id| known.contains(id))
                 .and_then(|id| self.folder(&id).ok())
-                .is_some_and(|folder| matches!(folder.lock(), Ok(None)));
+                .is_some_and(|folder| matches!(folder.lock_settled(), Ok(None)));
             if !alive {
                 layout
                     .sweep(&name)

@@ -23,7 +23,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use darkroom_ecs::id::InvokeId;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -208,8 +208,18 @@ impl Folder {
     /// # Errors
     /// When the folder is gone, or init doesn't end.
     pub fn lock_settled(&self) -> io::Result<Option<File>> {
-        let Some(lock) = self.lock()? else {
-            return Ok(None);
+        let end = Instant::now() + FORK;
+        let lock = loop {
+            if let Some(lock) = self.lock()? {
+                break lock;
+            }
+            // A process that is being started has a copy of every lock of its starter
+            // until it executes: only a living supervisor counts at once.
+            let supervised = self.identity().and_then(Identity::open).is_some();
+            if supervised || Instant::now() > end {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(2));
         };
         if let Some(init) = self.init().and_then(Identity::open)
             && !ended_within(&init, SETTLE)
@@ -235,6 +245,9 @@ impl Folder {
         with(Path::new(&path))
     }
 }
+
+/// How long a process may be between fork and exec on a busy machine.
+const FORK: Duration = Duration::from_secs(2);
 
 /// How long the end of an init that is being killed may take.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -358,6 +371,24 @@ mod tests {
             .with_socket(|path| std::os::unix::net::UnixStream::connect(path))
             .unwrap();
         drop(listener);
+    }
+
+    #[test]
+    fn a_copy_of_a_lock_in_a_starting_process_is_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let copy = folder.lock().unwrap().unwrap();
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| folder.lock_settled().unwrap().is_some());
+            std::thread::sleep(Duration::from_millis(20));
+            drop(copy);
+            waiting.join().unwrap()
+        });
+        assert!(waiting, "nobody supervises");
+        let held = folder.lock().unwrap();
+        write_json(&folder.file("supervisor.json"), &Identity::own().unwrap()).unwrap();
+        assert!(folder.lock_settled().unwrap().is_none(), "we supervise");
+        drop(held);
     }
 
     #[test]

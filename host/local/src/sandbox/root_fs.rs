@@ -24,6 +24,14 @@ pub const MAXIMUM_LAYERS: usize = 400;
 /// What stands as the device in the instance's list of mounts.
 const SOURCE: &str = "darkroom";
 
+/// Every layer must be whole in itself, also where the kernel was built with other
+/// defaults: no renamed folder and no changed owner may point into a layer below.
+const OPTIONS: [(&str, &str); 3] = [
+    ("redirect_dir", "off"),
+    ("metacopy", "off"),
+    ("index", "off"),
+];
+
 /// What the overlay is made of.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -94,6 +102,9 @@ fn by_descriptors(
     let explained = |error| explain(context, error);
     sys::become_file_user(first_id)?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "source", SOURCE)?;
+    for (name, value) in OPTIONS {
+        rustix::mount::fsconfig_set_string(context.as_fd(), name, value).map_err(explained)?;
+    }
     rustix::mount::fsconfig_set_fd(context.as_fd(), "upperdir", open("upper")?.as_fd())
         .map_err(explained)?;
     rustix::mount::fsconfig_set_fd(context.as_fd(), "workdir", open("work")?.as_fd())
@@ -138,7 +149,10 @@ fn by_names(lowers: &[OwnedFd], disk: &OwnedFd, first_id: u32) -> io::Result<Own
     }
     place(disk, "disk")?;
     sys::become_file_user(first_id)?;
-    let options = format!("lowerdir={layers},upperdir=disk/upper,workdir=disk/work");
+    let mut options = format!("lowerdir={layers},upperdir=disk/upper,workdir=disk/work");
+    for (name, value) in OPTIONS {
+        options = format!("{options},{name}={value}");
+    }
     let options = CString::new(options).map_err(io::Error::other)?;
     let flags = MountFlags::NODEV;
     rustix::mount::mount(SOURCE, "root", "overlay", flags, options.as_c_str())?;

@@ -16,6 +16,7 @@ use darkroom_local::driver::{
     Base, CommandKind, CommandSpec, CommandState, Driver, FileFault, FileSpec, Finished,
     InstanceSpec, LayerId, Observed, Termination,
 };
+use darkroom_local::sandbox::cgroup::Layout;
 use darkroom_local::sandbox::{Sandbox, Settings};
 
 /// True, and said, when the test can't run here.
@@ -99,6 +100,13 @@ impl Cloud {
         }
     }
 
+    /// The begin of the names of its control groups.
+    pub fn mark(&self) -> String {
+        let folder = self.folder.path().join("instances");
+        let hash = blake3::hash(folder.as_os_str().as_encoded_bytes());
+        hash.to_hex().chars().take(8).collect()
+    }
+
     /// Another driver on the same folder, as the next server has one.
     pub fn again(&self) -> Again {
         let mut settings = Settings::new(self.folder.path(), cache(), supervisor(), "next");
@@ -151,6 +159,9 @@ impl Drop for Cloud {
             if let Some(pid) = supervisor_pid(&entry.path()) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
+        }
+        if let Ok(layout) = Layout::discover() {
+            let _ = layout.sweep(&self.mark());
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Plan<'a> {
     pub boot_id: &'a [u8],
     /// The content of resolv.conf.
     pub resolv_conf: &'a [u8],
+    /// The highest process id, where no control group limits their number.
+    pub highest_pid: Option<&'a [u8]>,
     /// The host name.
     pub host_name: &'a [u8],
     /// Init's path in the image.
@@ -154,6 +156,7 @@ impl Plan<'_> {
         )
         .at(Place::Run)?;
         self.put_boot_id(&run, &proc).at(Place::BootId)?;
+        let _ = self.limit_processes(&proc);
         self.put_resolv_conf(&run, root).at(Place::ResolvConf)?;
 
         rustix::process::pivot_root(c".", c".").at(Place::Pivot)?;
@@ -178,13 +181,9 @@ impl Plan<'_> {
         ];
         attach(&dev, c"pts", c"devpts", &options, exec)?;
         let options = [(c"mode", c"1777")];
-        attach(
-            &dev,
-            c"shm",
-            c"tmpfs",
-            &options,
-            exec | MountAttrFlags::MOUNT_ATTR_NODEV,
-        )?;
+        // Programs may map code from here, as on any Debian.
+        let shared = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        attach(&dev, c"shm", c"tmpfs", &options, shared)?;
         for (name, target) in [
             (c"ptmx", c"pts/ptmx"),
             (c"fd", c"/proc/self/fd"),
@@ -200,6 +199,25 @@ impl Plan<'_> {
     fn put_boot_id(&self, run: &OwnedFd, proc: &OwnedFd) -> Result<(), Errno> {
         let target = open_path(proc, c"sys/kernel/random/boot_id", OFlags::empty())?;
         cover_with_text(run, self.boot_id, &target, true)
+    }
+
+    /// Since Linux 6.14 each process namespace has its own highest id. The file is made
+    /// read-only afterwards, because systemd sets it to the most that there is. Where
+    /// it can't be written there is no limit, as the log says.
+    fn limit_processes(&self, proc: &OwnedFd) -> Result<(), Errno> {
+        let Some(highest) = self.highest_pid else {
+            return Ok(());
+        };
+        let path = c"sys/kernel/pid_max";
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(proc, path, flags, Mode::empty())?;
+        write_all(file.as_fd(), highest)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let mount = rustix::mount::open_tree(proc, path, flags)?;
+        if let Err(error) = sys::make_plain_read_only(mount.as_fd()) {
+            return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        }
+        cover(&mount, &open_path(proc, path, OFlags::empty())?)
     }
 
     /// Over the image's own file. An image whose resolv.conf is a link to something

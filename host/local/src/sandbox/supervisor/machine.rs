@@ -32,7 +32,7 @@ use rustix::net::{
 use rustix::process::Pid;
 
 use super::super::accounts::open_inside;
-use super::super::cgroup::{Groups, Layout};
+use super::super::cgroup::{Groups, Layout, MAXIMUM_PROCESSES};
 use super::super::child::{Record, boot};
 use super::super::network::{NOTIFY, Network};
 use super::super::root_fs::{self, Parts};
@@ -191,12 +191,14 @@ impl Boot {
             CString::new(format!("NOTIFY_SOCKET=@{NOTIFY}")).map_err(io::Error::other)?,
         ];
         let environment = pointers(&environment);
+        let highest_pid = MAXIMUM_PROCESSES.to_string();
         let plan = boot::Plan {
             socket: theirs.as_fd(),
             report: write.as_fd(),
             devices: &devices,
             boot_id: boot_id.as_bytes(),
             resolv_conf: resolv_conf.as_bytes(),
+            highest_pid: (!groups.limits_processes()).then_some(highest_pid.as_bytes()),
             host_name: recipe.host_name.as_bytes(),
             program: INIT,
             arguments: &arguments,
