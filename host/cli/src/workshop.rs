@@ -42,6 +42,7 @@ impl From<EngineError> for Failure {
             | EngineError::Lock(_)
             | EngineError::Folder { .. } => Kind::Config,
             EngineError::Unavailable { trouble, .. } => of_trouble(trouble),
+            EngineError::Left { .. } => Kind::Cloud,
             EngineError::Stopped { .. } | EngineError::Record { .. } => Kind::Internal,
         };
         let failure = match error {

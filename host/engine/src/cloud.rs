@@ -71,6 +71,8 @@ pub struct Cloud {
     clock: Arc<dyn Clock>,
     pace: Pace,
     polls: Mutex<BTreeMap<String, u32>>,
+    /// What was shown last of each running step's output.
+    shown: Mutex<BTreeMap<String, String>>,
 }
 
 type Outcome = Result<Value, Failure<Trouble>>;
@@ -93,6 +95,7 @@ impl Cloud {
             clock,
             pace,
             polls: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 

@@ -150,6 +150,17 @@ pub enum EngineError {
         #[source]
         trouble: Trouble,
     },
+    /// Something that the run made could not be undone. It is not lost: the run has not
+    /// ended, and a resume tries again.
+    #[error("run {run} came to {}, but something is left: {}", status.word(), left.join("; "))]
+    Left {
+        /// The run.
+        run: RunId,
+        /// How it would have ended.
+        status: Status,
+        /// What is left, in words.
+        left: Vec<String>,
+    },
     /// The run was written by another pipeline, or the journal is damaged.
     #[error("run {run} can't go on with this version")]
     Stopped {
@@ -188,6 +199,7 @@ impl EngineError {
                 Some(hint) => format!("{hint}; then `darkroom resume {run}`"),
                 None => format!("`darkroom resume {run}` goes on with it"),
             }),
+            Self::Left { run, .. } => Some(format!("`darkroom resume {run}` tries again")),
             Self::Stopped { stop, .. } => stop.hint(),
             Self::Store(error) => error.hint(),
             Self::Ended { .. } => Some("`darkroom build` begins a new run".into()),
@@ -371,6 +383,13 @@ impl Engine {
                 path: file.clone(),
                 source,
             })?;
+        if !manifest.left.is_empty() {
+            return Err(EngineError::Left {
+                run,
+                status: manifest.status,
+                left: manifest.left,
+            });
+        }
         let result = json!({
             "status": manifest.status,
             "images": pipeline::images(&manifest),

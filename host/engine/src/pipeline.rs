@@ -11,7 +11,7 @@
 
 use std::sync::PoisonError;
 
-use darkroom_journal::{Session, UndoFailure};
+use darkroom_journal::{Session, UndoFailure, UndoProblem};
 use jiff::Timestamp;
 
 use crate::Stop;
@@ -41,6 +41,8 @@ pub(crate) struct Progress {
 }
 
 /// Runs all stages and ends the run, or says why it can't be ended now.
+///
+/// What could not be undone is named in the manifest; the run has not ended then.
 pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Manifest, Stop> {
     let mut progress = Progress::default();
     let result = stages(session, work, &mut progress).await;
@@ -64,12 +66,12 @@ pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Man
             seconds: 0.0,
         });
     }
-    let (status, error) = trouble.unwrap_or_else(|| ended(&progress, &left));
+    let (status, error) = trouble.unwrap_or_else(|| ended(&progress));
     Ok(manifest(work, &progress, status, error.as_ref(), left))
 }
 
 /// What a run is that went through all its stages.
-fn ended(progress: &Progress, left: &[String]) -> (Status, Option<Trouble>) {
+fn ended(progress: &Progress) -> (Status, Option<Trouble>) {
     if let Some(tested) = progress.tested.as_ref().filter(|tested| !tested.passed()) {
         let problem = tested.failures().join("; ");
         return (
@@ -88,15 +90,7 @@ fn ended(progress: &Progress, left: &[String]) -> (Status, Option<Trouble>) {
     let first = failed.into_iter().find_map(|one| one.error.clone());
     match first {
         Some(trouble) => (Status::PartitionSuccess, Some(trouble)),
-        None if left.is_empty() => (Status::Success, None),
-        None => (
-            Status::PartitionSuccess,
-            Some(Trouble::State {
-                subject: "cleanup".into(),
-                problem: left.join("; "),
-                hint: Some("`darkroom resume` tries again".into()),
-            }),
-        ),
+        None => (Status::Success, None),
     }
 }
 
@@ -190,6 +184,13 @@ async fn told<T>(
 /// Undoes what was made and not kept; what could not be undone, in words.
 async fn unwind(session: &Session<Cloud>, work: &Work<'_>) -> Result<Vec<String>, Stop> {
     let failures = session.unwind().await?;
+    let unavailable = failures.iter().find_map(|failure| match &failure.problem {
+        UndoProblem::Unavailable(trouble) => Some(trouble.clone()),
+        _ => None,
+    });
+    if let Some(trouble) = unavailable {
+        return Err(Stop::Unavailable(trouble));
+    }
     let left: Vec<String> = failures.iter().map(words).collect();
     for text in &left {
         work.events.tell(Kind::Message {

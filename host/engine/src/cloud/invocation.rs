@@ -1,5 +1,6 @@
 //! Commands in instances: their outcome, boot ids and reboots.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -44,13 +45,23 @@ impl Cloud {
             let output = STANDARD.decode(&result.output).unwrap_or_default();
             if !output.is_empty() {
                 let start = output.len().saturating_sub(SHOWN);
-                self.events.tell(Kind::StepOutput {
-                    path: step.into(),
-                    text: String::from_utf8_lossy(&output[start..]).into_owned(),
-                });
+                self.show(step, String::from_utf8_lossy(&output[start..]).into_owned());
             }
         }
         Ok(None)
+    }
+
+    /// Shows the end of a step's output, if it is another one than before.
+    fn show(&self, step: &str, text: String) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.get(step) == Some(&text) {
+            return;
+        }
+        shown.insert(step.into(), text.clone());
+        self.events.tell(Kind::StepOutput {
+            path: step.into(),
+            text,
+        });
     }
 
     async fn result(
