@@ -8,7 +8,8 @@
 //!                                       └────────resume──────────┘
 //! ```
 //!
-//! The engine knows one cloud: the ECS OpenAPI behind a [`Client`]. Whether that is
+//! The engine knows one cloud: the ECS OpenAPI behind a
+//! [`Client`](darkroom_ecs::client::Client). Whether that is
 //! Alibaba Cloud or the local one it can't tell, and must not. Everything it does to the
 //! cloud is an [`Operation`](operation::Operation) of the journal; [`cloud`] carries them
 //! out. It never prints, reads no environment, and takes time from the journal's clock:
@@ -16,8 +17,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`check`] | template and components, every mistake at once |
-//! | [`plan`] | what a build would do, without doing it |
+//! | [`check`](mod@check) | template and components, every mistake at once |
+//! | [`plan`](mod@plan) | what a build would do, without doing it |
 //! | [`engine`](crate::Engine) | begin, drive, resume, cancel, list |
 //! | `stage` | the seven stages, one file each |
 //! | `role` | one role of one component, from first call to last |

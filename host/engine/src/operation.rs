@@ -2,7 +2,7 @@
 //!
 //! What stands in the journal is one of these, and any later version must be able to
 //! read it: variants and fields may be added, none may change. [`crate::cloud`] carries
-//! them out; [`crate::effects`] says how each may be repeated. Nothing here acts.
+//! them out; `effects` says how each may be repeated. Nothing here acts.
 
 use darkroom_contract::{Role, Transcript};
 use darkroom_ecs::action::{Action, InstanceStatus};

@@ -20,7 +20,7 @@
 //! leaves one of these three states.
 //!
 //! Everything here is a pure function of its arguments: `plan` shows the very text that
-//! `build` sends. The module knows nothing of ECS; see [`super::request`] for that.
+//! `build` sends. The module knows nothing of ECS; `request` beside it does.
 
 use std::fmt::Write as _;
 

@@ -49,6 +49,7 @@ async fn release(
     undo: &UndoKey,
 ) -> Result<(), Stop> {
     let scope = scope.scope(purpose);
+    darkroom_failpoint::reach("engine.cleanup").await;
     scope.undo(undo).await?;
     let condition = Condition::InstancesGone {
         region: work.region.clone(),
