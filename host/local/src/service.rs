@@ -6,6 +6,7 @@
 //! hung up, and ends only with the service: dropping it ends all tasks where they are,
 //! like a kill does, and the next [`Service::open`] on the folder goes on.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -65,6 +66,9 @@ pub struct Settings {
     pub driver: DriverKind,
     /// The program that supervisors are started from.
     pub executable: PathBuf,
+    /// What stands before the folder on a supervisor's command line; none: the verb
+    /// of the command line, `local supervise`.
+    pub arguments: Option<Vec<OsString>>,
     /// The build that this is.
     pub build_id: String,
     /// The range of the instances' addresses; none: one that this machine doesn't
@@ -83,6 +87,7 @@ impl Settings {
             root,
             driver,
             executable: PathBuf::new(),
+            arguments: None,
             build_id: String::new(),
             range: None,
             clock: Arc::new(SystemClock),
@@ -127,13 +132,16 @@ impl Service {
                 (Arc::new(sim.clone()), Some(sim))
             }
             DriverKind::Sandbox => {
-                let settings = SandboxSettings::new(
+                let mut sandbox = SandboxSettings::new(
                     &settings.root,
                     &settings.cache,
                     &settings.executable,
                     &settings.build_id,
                 );
-                (Arc::new(Sandbox::new(settings)), None)
+                if let Some(arguments) = settings.arguments {
+                    sandbox.arguments = arguments;
+                }
+                (Arc::new(Sandbox::new(sandbox)), None)
             }
         };
         let end = CancellationToken::new();

@@ -13,6 +13,8 @@ mod instances;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod signatures;
 #[cfg(test)]
 mod support;

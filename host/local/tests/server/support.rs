@@ -25,7 +25,7 @@ pub const HANGZHOU: &str = "cn-hangzhou";
 pub const BEIJING: &str = "cn-beijing";
 
 /// Longer than anything takes here; reached only by a fault.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct World {
     pub folder: TempDir,
