@@ -116,7 +116,8 @@ async fn ten_megabytes_leave_a_tail_an_exact_count_and_flat_memory() {
     let script = "i=0; while [ $i -lt 10 ]; do head -c 1000000 /dev/zero | tr '\\0' x; \
                   i=$((i+1)); done; seq 10000";
     let finished = instance.run(shell(script)).await;
-    let tail: String = (1..=10_000).map(|n| format!("{n}\n")).collect();
+    let numbers: Vec<String> = (1..=10_000).map(|n| n.to_string()).collect();
+    let tail = numbers.join("\n") + "\n";
     let total = 10_000_000 + tail.len();
     assert_eq!(
         finished.output,

@@ -2,6 +2,7 @@
 //!
 //! No address is written here. Everything but the last test works without a network;
 //! that one says `not run` when the host has none.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
 mod sandbox_machine;
 

@@ -4,6 +4,12 @@
 //!
 //! The tests need root and say `not run` without it.
 #![expect(dead_code, reason = "each test program uses a part of it")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail and speak as tests do"
+)]
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -236,7 +242,7 @@ impl Instance<'_> {
     }
 
     pub async fn finished(&self, invoke: &InvokeId) -> Finished {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         loop {
             if let CommandState::Finished(finished) = self.state(invoke).await {
                 return finished;
