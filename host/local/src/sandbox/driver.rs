@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -683,9 +682,4 @@ fn unexpected(answer: &Answer) -> DriverError {
 /// Where the supervisor's executable is and what stands before the folder.
 pub(super) fn default_arguments() -> Vec<std::ffi::OsString> {
     vec!["local".into(), "supervise".into()]
-}
-
-/// The instances' folder, for tests and for people.
-pub fn instance_folder(root: &std::path::Path, id: &InstanceId) -> PathBuf {
-    root.join("instances").join(id.as_str())
 }
