@@ -65,3 +65,37 @@ async fn a_template_goes_through_all_stages() {
         assert_eq!(found.images.image[0].tags.get("team"), Some("web"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_all_kinds_are_reported_at_once_in_the_order_of_the_file() {
+    let lab = Laboratory::new().await;
+    let text = "\
+name: web
+source: { famly: debian-12 }
+build:
+  - uses: darkroom:all-rolls
+  - uses: darkroom:all-roles
+    with: { greting: hi }
+  - uses: ./missing.wasm
+";
+    let Err(mistakes) = lab.check(text) else {
+        panic!("the template was accepted");
+    };
+    let said: Vec<_> = mistakes
+        .0
+        .iter()
+        .map(|mistake| (mistake.line, mistake.message.clone(), mistake.help.clone()))
+        .collect();
+    let lines: Vec<_> = said.iter().map(|(line, ..)| *line).collect();
+    assert_eq!(lines, [2, 4, 6, 7], "{said:?}");
+    assert!(said[0].1.contains("famly"), "{said:?}");
+    assert!(
+        said[1].2.as_ref().unwrap().contains("all-roles"),
+        "{said:?}"
+    );
+    assert!(said[2].1.contains("greting"), "{said:?}");
+    assert!(
+        said[3].2.as_ref().unwrap().contains("component build"),
+        "{said:?}"
+    );
+}

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use darkroom_contract::{Language, PathPart, Role, Step, StepKind};
+use darkroom_contract::{Inputs, Language, PathPart, Role, Step, StepKind};
 use darkroom_runtime::{Component, Runtime};
 use darkroom_template::{
-    BuildItem, Mistake, Mistakes, Repair, ResolveWith, Resolved, Span, Template, Uses, UsesRef,
-    parse,
+    BuildItem, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, SourceFile, Span, Spanned,
+    Uses, UsesRef, draft, parse,
 };
 use serde_json::{Map, Value, json};
 
@@ -82,19 +83,16 @@ pub struct CheckWith<'a> {
 /// # Errors
 /// Every mistake, with its place.
 pub fn check(runtime: &Runtime, text: &str, with: &CheckWith<'_>) -> Result<Checked, Mistakes> {
-    let template = parse(text, with.file_name)?;
-    let resolved = template.resolve(with.resolve)?;
-    Checker {
-        runtime,
-        shelf: &with.shelf,
-        template: &template,
-        resolved: &resolved,
-        loaded: BTreeMap::new(),
-        bytes: BTreeMap::new(),
-        mistakes: Vec::new(),
-        warnings: Vec::new(),
+    let resolved = parse(text, with.file_name).and_then(|template| template.resolve(with.resolve));
+    match resolved {
+        Ok(resolved) => Checker::new(runtime, with, resolved.source_file()).check(&resolved, text),
+        Err(mistakes) => Err(match draft(text, with.file_name) {
+            Some(draft) => {
+                mistakes.and(Checker::new(runtime, with, &draft.source_file).look(&draft))
+            }
+            None => mistakes,
+        }),
     }
-    .check(text)
 }
 
 /// The folder that a template's relative paths are relative to.
@@ -108,23 +106,50 @@ pub fn folder_of(template: &Path) -> &Path {
 struct Checker<'a> {
     runtime: &'a Runtime,
     shelf: &'a Shelf<'a>,
-    template: &'a Template,
-    resolved: &'a Resolved,
+    source: &'a Arc<SourceFile>,
     loaded: BTreeMap<String, Option<Component>>,
     bytes: BTreeMap<String, Vec<u8>>,
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
 }
 
-impl Checker<'_> {
-    fn check(mut self, text: &str) -> Result<Checked, Mistakes> {
-        let resolved = self.resolved;
+impl<'a> Checker<'a> {
+    fn new(runtime: &'a Runtime, with: &'a CheckWith<'_>, source: &'a Arc<SourceFile>) -> Self {
+        Self {
+            runtime,
+            shelf: &with.shelf,
+            source,
+            loaded: BTreeMap::new(),
+            bytes: BTreeMap::new(),
+            mistakes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What is wrong with the use of components in a text that has other mistakes.
+    /// Arguments that refer to parameters have no values yet, and are left alone.
+    fn look(mut self, draft: &Draft) -> Vec<Mistake> {
+        let build = draft.build.iter().map(|uses| (uses, Role::Builder));
+        let test = draft.test.iter().map(|uses| (uses, Role::Tester));
+        for (uses, role) in build.chain(test) {
+            let Some(component) = self.fit(uses, role) else {
+                continue;
+            };
+            let refers = |value: &Value| value.to_string().contains("${{");
+            if !uses.with.values().any(refers) {
+                self.inputs(uses, &component);
+            }
+        }
+        self.mistakes
+    }
+
+    fn check(mut self, resolved: &Resolved, text: &str) -> Result<Checked, Mistakes> {
         let mut build = Vec::new();
         let mut test = Vec::new();
         for item in &resolved.build {
             match item {
                 BuildItem::Uses(uses) => {
-                    let part = self.part(uses, Role::Builder);
+                    let part = self.part(resolved, uses, Role::Builder);
                     if let Some(part) = &part
                         && part.component.roles().contains(&Role::Tester)
                     {
@@ -143,10 +168,10 @@ impl Checker<'_> {
             }
         }
         for uses in &resolved.test {
-            let part = self.part(uses, Role::Tester);
+            let part = self.part(resolved, uses, Role::Tester);
             test.extend(part);
         }
-        let repair = self.repair();
+        let repair = self.repair(&resolved.repair);
         let generalize = self.system("generalize", Role::Builder, &Map::new(), resolved.name.span);
         match generalize {
             Some(generalize) if self.mistakes.is_empty() => Ok(Checked {
@@ -161,22 +186,35 @@ impl Checker<'_> {
             }),
             _ => {
                 let mistakes = std::mem::take(&mut self.mistakes);
-                Err(Mistakes::none_or(mistakes, ()).err().unwrap_or_else(|| {
-                    self.template
-                        .mistake_at(resolved.name.span, "the template can't be built", None)
-                        .into()
-                }))
+                let last = Mistake::new(self.source, resolved.name.span, "it can't be built");
+                Err(Mistakes::none_or(mistakes, ())
+                    .err()
+                    .unwrap_or_else(|| last.into()))
             }
         }
     }
 
     fn note(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
-        self.mistakes
-            .push(self.resolved.mistake_at(span, message, help));
+        let mistake = Mistake::new(self.source, span, message);
+        self.mistakes.push(match help {
+            Some(help) => mistake.help(help),
+            None => mistake,
+        });
     }
 
     /// Loads what `uses` names and checks its role and arguments.
-    fn part(&mut self, uses: &Uses, role: Role) -> Option<Part> {
+    fn part(&mut self, resolved: &Resolved, uses: &Uses, role: Role) -> Option<Part> {
+        let component = self.fit(uses, role)?;
+        self.warn(resolved, uses, &component);
+        Some(Part {
+            label: written(&uses.reference),
+            inputs: self.inputs(uses, &component)?,
+            component,
+        })
+    }
+
+    /// Loads what `uses` names, if it has the role.
+    fn fit(&mut self, uses: &Uses, role: Role) -> Option<Component> {
         let component = self.load(&uses.reference, uses.span)?;
         if !component.roles().contains(&role) {
             let roles: Vec<_> = component.roles().iter().map(|role| role.name()).collect();
@@ -187,30 +225,28 @@ impl Checker<'_> {
             );
             return None;
         }
-        self.warn(uses, &component);
-        let inputs = match component.description().inputs(&uses.with) {
-            Ok(inputs) => inputs,
+        Some(component)
+    }
+
+    fn inputs(&mut self, uses: &Uses, component: &Component) -> Option<Inputs> {
+        match component.description().inputs(&uses.with) {
+            Ok(inputs) => Some(inputs),
             Err(mistakes) => {
                 for mistake in mistakes {
                     let path: Vec<String> = mistake.path.iter().map(part_text).collect();
                     let span = uses.argument_span(&path);
-                    self.note(span, mistake.message, argument_help(&component, &path));
+                    self.note(span, mistake.message, argument_help(component, &path));
                 }
-                return None;
+                None
             }
-        };
-        Some(Part {
-            label: written(&uses.reference),
-            component,
-            inputs,
-        })
+        }
     }
 
-    fn warn(&mut self, uses: &Uses, component: &Component) {
-        let internet = self.resolved.instance.internet.as_ref();
+    fn warn(&mut self, resolved: &Resolved, uses: &Uses, component: &Component) {
+        let internet = resolved.instance.internet.as_ref();
         if component.description().internet && internet.is_none_or(|internet| internet.value == 0) {
             self.warnings.push(
-                self.resolved.mistake_at(
+                resolved.mistake_at(
                     uses.span,
                     format!(
                         "{} needs the internet, and the instance has no way out",
@@ -282,9 +318,8 @@ impl Checker<'_> {
         }
     }
 
-    fn repair(&mut self) -> Option<Part> {
-        let span = self.resolved.repair.span;
-        let with = match &self.resolved.repair.value {
+    fn repair(&mut self, repair: &Spanned<Repair>) -> Option<Part> {
+        let with = match &repair.value {
             Repair::None => return None,
             Repair::Standard => json!({ "mode": "standard" }),
             Repair::All => json!({ "mode": "all" }),
@@ -294,7 +329,7 @@ impl Checker<'_> {
             }
         };
         let with = with.as_object().cloned().unwrap_or_default();
-        self.system("linux", Role::Repairer, &with, span)
+        self.system("linux", Role::Repairer, &with, repair.span)
     }
 }
 

@@ -46,4 +46,4 @@ pub use section::parameters::{Parameter, ParameterType};
 pub use section::repair::Repair;
 pub use section::source::Source;
 pub use span::{SourceFile, Span, Spanned};
-pub use template::{Template, parse};
+pub use template::{Draft, Template, draft, parse};

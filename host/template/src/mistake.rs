@@ -123,13 +123,24 @@ impl Mistakes {
     ///
     /// # Errors
     /// When `mistakes` isn't empty.
-    pub fn none_or<T>(mut mistakes: Vec<Mistake>, value: T) -> Result<T, Self> {
+    pub fn none_or<T>(mistakes: Vec<Mistake>, value: T) -> Result<T, Self> {
         if mistakes.is_empty() {
             return Ok(value);
         }
+        Err(Self::in_order(mistakes))
+    }
+
+    /// These and more, in the order of the file.
+    #[must_use]
+    pub fn and(mut self, more: Vec<Mistake>) -> Self {
+        self.0.extend(more);
+        Self::in_order(self.0)
+    }
+
+    fn in_order(mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| mistake.span.start);
         mistakes.dedup();
-        Err(Self(mistakes))
+        Self(mistakes)
     }
 }
 

@@ -78,6 +78,48 @@ pub fn parse(source: &str, file_name: &str) -> Result<Template, Mistakes> {
     }
 }
 
+/// What a text with mistakes still says of the components that it uses.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The items of `build` that use a component.
+    pub build: Vec<Uses>,
+    /// The items of `test`.
+    pub test: Vec<Uses>,
+    /// The file and its text.
+    pub source_file: Arc<SourceFile>,
+}
+
+/// Reads what can be read of a text that [`parse`] or
+/// [`resolve`](Template::resolve) refuses, so that mistakes in the use of components can
+/// be reported with the others. References to parameters are left as they are written.
+pub fn draft(source: &str, file_name: &str) -> Option<Draft> {
+    let source_file = Arc::new(SourceFile::new(file_name, source));
+    let document = yaml::read(&source_file).ok()?;
+    // Its mistakes have been reported by whoever refused the text.
+    let reader = Reader::new(&source_file);
+    let fields = reader.fields(&document, "", &keys::TEMPLATE)?;
+    let items = fields
+        .get("build")
+        .map(|node| build::read_build(&reader, node, &[]))
+        .unwrap_or_default();
+    let test = fields
+        .get("test")
+        .map(|node| build::read_test(&reader, node, &[]))
+        .unwrap_or_default();
+    let build = items
+        .into_iter()
+        .filter_map(|item| match item {
+            BuildItem::Uses(uses) => Some(uses),
+            BuildItem::Run(_) | BuildItem::Reboot { .. } => None,
+        })
+        .collect();
+    Some(Draft {
+        build,
+        test,
+        source_file,
+    })
+}
+
 fn read(reader: &Reader, document: &yaml::Node) -> Option<Template> {
     let fields = reader.fields(document, "", &keys::TEMPLATE)?;
     let name = name(reader, document, fields);
