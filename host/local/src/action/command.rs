@@ -12,7 +12,7 @@ use darkroom_ecs::action::{
     InvokeInstances, RunCommand, RunCommandResponse, StopInvocation, StopInvocationResponse,
 };
 use darkroom_ecs::error::ErrorCode;
-use darkroom_ecs::id::{AccountId, InstanceId, RegionId};
+use darkroom_ecs::id::{AccountId, InstanceId, InvokeId, RegionId};
 use jiff::Timestamp;
 use rusqlite::Transaction;
 
@@ -343,24 +343,27 @@ fn encode(bytes: &[u8], encoding: &ContentEncoding) -> String {
     }
 }
 
-/// The account's commands in a region, the newest first.
-async fn list(cx: &Context, region: &RegionId) -> Result<Vec<Placed<InvocationRow>>, Fault> {
-    let (region, account) = (region.clone(), cx.account.clone());
+/// The account's commands in a region, the newest first, or the one of an id.
+async fn list(
+    cx: &Context,
+    region: &RegionId,
+    id: Option<&InvokeId>,
+) -> Result<Vec<Placed<InvocationRow>>, Fault> {
+    let (region, account, id) = (region.clone(), cx.account.clone(), id.cloned());
     Ok(cx
         .cloud
         .store
-        .read(move |tx| rows::list::<InvocationRow>(tx, &region, Some(&account)))
+        .read(move |tx| rows::own(tx, &region, &account, id.as_ref().map(InvokeId::as_str)))
         .await?)
 }
 
 impl Serve for DescribeInvocations {
     async fn serve(self, cx: &Context) -> Result<DescribeInvocationsResponse, Fault> {
-        let mut found = list(cx, &self.region_id).await?;
+        let mut found = list(cx, &self.region_id, self.invoke_id.as_ref()).await?;
         found.retain(|placed| {
             let row = &placed.row;
             let here = |id: &InstanceId| row.executions.iter().any(|one| one.instance == *id);
-            self.invoke_id.as_ref().is_none_or(|id| *id == row.id)
-                && self.instance_id.as_ref().is_none_or(here)
+            self.instance_id.as_ref().is_none_or(here)
                 && self.command_id.as_ref().is_none_or(|id| *id == row.command)
                 && self
                     .command_name
@@ -471,11 +474,10 @@ fn invocation(asked: &DescribeInvocations, row: InvocationRow, states: &States) 
 
 impl Serve for DescribeInvocationResults {
     async fn serve(self, cx: &Context) -> Result<DescribeInvocationResultsResponse, Fault> {
-        let mut found = list(cx, &self.region_id).await?;
+        let mut found = list(cx, &self.region_id, self.invoke_id.as_ref()).await?;
         found.retain(|placed| {
             let row = &placed.row;
-            self.invoke_id.as_ref().is_none_or(|id| *id == row.id)
-                && self.command_id.as_ref().is_none_or(|id| *id == row.command)
+            self.command_id.as_ref().is_none_or(|id| *id == row.command)
                 && tagged(&row.tags, &self.tag)
         });
         let encoding = self

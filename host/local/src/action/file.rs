@@ -7,7 +7,7 @@ use darkroom_ecs::action::{
     FileInvocations, FileInvokeInstance, FileInvokeInstances, InvocationStatus, SendFile,
     SendFileResponse, TextBool,
 };
-use darkroom_ecs::id::InstanceId;
+use darkroom_ecs::id::{InstanceId, InvokeId};
 
 use super::command::{check_list, reachable};
 use super::page::{self, Paging};
@@ -167,16 +167,19 @@ async fn deliver(cx: &Context, instance: &InstanceId, spec: &FileSpec) -> Result
 impl Serve for DescribeSendFileResults {
     async fn serve(self, cx: &Context) -> Result<DescribeSendFileResultsResponse, Fault> {
         let (region, account) = (self.region_id.clone(), cx.account.clone());
+        let id = self.invoke_id.clone();
         let mut found = cx
             .cloud
             .store
-            .read(move |tx| rows::list::<FileRow>(tx, &region, Some(&account)))
+            .read(move |tx| {
+                let id = id.as_ref().map(InvokeId::as_str);
+                rows::own::<FileRow>(tx, &region, &account, id)
+            })
             .await?;
         found.retain(|placed| {
             let row = &placed.row;
             let here = |id: &InstanceId| row.deliveries.iter().any(|one| one.instance == *id);
-            self.invoke_id.as_ref().is_none_or(|id| *id == row.id)
-                && self.instance_id.as_ref().is_none_or(here)
+            self.instance_id.as_ref().is_none_or(here)
                 && self.name.as_ref().is_none_or(|name| fits(name, &row.name))
                 && self
                     .invocation_status

@@ -333,6 +333,26 @@ pub(crate) fn list<R: Row>(
     )
 }
 
+/// An account's rows of a region, the newest first; where an id is given, only the row
+/// of this id. Polls name one, and must not read all others each time.
+pub(crate) fn own<R: Row>(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    account: &AccountId,
+    id: Option<&str>,
+) -> Result<Vec<Placed<R>>, StoreError> {
+    let place = "region = ?1 AND account = ?2";
+    let (region, account) = (region.as_str(), account.as_str());
+    match id {
+        Some(id) => select(
+            tx,
+            &format!("{place} AND id = ?3"),
+            params![region, account, id],
+        ),
+        None => select(tx, place, params![region, account]),
+    }
+}
+
 /// All rows of a kind, the newest first.
 pub(crate) fn all<R: Row>(tx: &Transaction<'_>) -> Result<Vec<Placed<R>>, StoreError> {
     select(tx, "1", params![])
