@@ -3,6 +3,8 @@
 //! Instances are found through the local cloud's folder `instances/<id>` and looked into
 //! through `/proc/<init>/root`, so that nothing here goes the way that is being tested.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
@@ -14,8 +16,8 @@ use serde_json::Value;
 use crate::Victim;
 
 /// A template that needs no network. Each marking step appends a line as its last act.
-/// The first can be held in the middle: with `hold=yes` it waits once for `/var/lib/go`,
-/// and never again on the same disk, so that its second attempt needs nobody.
+/// The first can be held in the middle: with `hold=yes` it makes a file and waits until
+/// something has been written into it; a second attempt, which finds the file, doesn't.
 const TEMPLATE: &str = r"name: marks
 source: { family: debian-12 }
 parameters:
@@ -26,7 +28,7 @@ build:
       set -eu
       if [ $HOLD = yes ] && [ ! -e /var/lib/held ]; then
         : > /var/lib/held
-        while [ ! -e /var/lib/go ]; do sleep 0.05; done
+        until [ -s /var/lib/held ]; do sleep 0.05; done
       fi
       echo x >> /var/lib/marker-1
     name: first
@@ -159,7 +161,12 @@ impl<'a> Scene<'a> {
 
     /// Lets the held step go on, and waits for its mark if nobody else does.
     pub fn let_the_command_end(&self, wait: bool) {
-        std::fs::write(self.inside("var/lib/go"), "").unwrap();
+        // Not a new file: an instance has no number for the owner that it would have.
+        let mut held = OpenOptions::new()
+            .write(true)
+            .open(self.inside("var/lib/held"))
+            .unwrap();
+        held.write_all(b"go").unwrap();
         let marker = self.inside("var/lib/marker-1");
         let begun = Instant::now();
         while wait && !marker.exists() {
