@@ -90,6 +90,36 @@ async fn what_can_not_be_started_says_why() {
     assert!(matches!(unknown, Err(DriverError::NoCommand { .. })));
 }
 
+/// A descriptor of the supervisor would lead to the host's folders: one step up from it
+/// is outside of the instance's root.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_descriptor_of_the_supervisor_is_a_way_to_the_host() {
+    if not_run() {
+        return;
+    }
+    let cloud = Cloud::new().await;
+    let instance = cloud.instance().await;
+    let commands: Vec<_> = (3..48)
+        .map(|number| {
+            let mut command = shell("cd ../../../../../../../../.. && pwd -P && ls");
+            command.working_dir = Some(format!("/proc/self/fd/{number}"));
+            (number, command)
+        })
+        .collect();
+    for (_, command) in &commands {
+        instance.hand_over(command).await;
+    }
+    for (number, command) in &commands {
+        let finished = instance.finished(&command.invoke).await;
+        assert_eq!(
+            finished.error_code,
+            Some(CommandFault::DirectoryNotExists),
+            "{number}: {}",
+            String::from_utf8_lossy(&finished.output)
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_megabytes_leave_a_tail_an_exact_count_and_flat_memory() {
     if not_run() {

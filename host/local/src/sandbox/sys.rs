@@ -1,6 +1,6 @@
 //! The few system calls that neither std nor rustix offers, each behind a function
-//! that can't be misused from safe code, except [`spawn_child`], whose contract is
-//! in its own words.
+//! that can't be misused from safe code, except those that are marked unsafe, whose
+//! contracts are in their own words.
 //!
 //! Used by everything in [`crate::sandbox`] that makes processes or mounts. This
 //! and [`super::child`] are the only places with unsafe code; no policy may stand
@@ -209,6 +209,30 @@ pub fn close_on_execute_from(first: u32) {
     }
 }
 
+/// Closes every descriptor from 3 on, except one.
+///
+/// # Safety
+/// Only in a child made by [`spawn_child`] or [`spawn_sibling`], which uses no other
+/// descriptor of its parent afterwards.
+///
+/// # Errors
+/// What `close_range` answered.
+#[expect(unsafe_code, reason = "close_range has no safe wrapper")]
+pub unsafe fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
+    // The first three are kept anyway.
+    let kept = kept.as_raw_fd().cast_unsigned().max(2);
+    for (first, last) in [(3, kept - 1), (kept + 1, u32::MAX)] {
+        if first > last {
+            continue;
+        }
+        // SAFETY: by the contract of this function nobody misses what is closed.
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Leaves the cgroup namespace of the caller for a new one that begins at the
 /// cgroup it is in.
 ///
@@ -347,7 +371,8 @@ pub fn wait(child: BorrowedFd<'_>) -> io::Result<Exit> {
 }
 
 /// Lets a command that std is going to start begin in a session of its own with no
-/// descriptor but the three.
+/// descriptor but the three, and without the kernel keys of our session: they are
+/// inherited, and who has them reads them, also in a user namespace.
 pub fn detach(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt as _;
     #[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
@@ -356,6 +381,12 @@ pub fn detach(command: &mut std::process::Command) {
         command.pre_exec(|| {
             close_on_execute_from(3);
             rustix::process::setsid()?;
+            // A kernel without keys has none to give away.
+            libc::syscall(
+                libc::SYS_keyctl,
+                libc::KEYCTL_JOIN_SESSION_KEYRING,
+                std::ptr::null::<libc::c_char>(),
+            );
             Ok(())
         });
     }

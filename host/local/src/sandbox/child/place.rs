@@ -14,6 +14,7 @@ use rustix::process::{Gid, Uid};
 
 use super::run::enter;
 use super::{At, Failure, Place, Record, write_all};
+use crate::sandbox::sys;
 
 /// All that the program needs, prepared before the clone.
 pub struct Plan<'a> {
@@ -54,6 +55,10 @@ impl Plan<'_> {
     }
 
     fn place(&self) -> Result<(), Failure> {
+        // Links of the instance must find no descriptor of the host's to lead through.
+        #[expect(unsafe_code, reason = "closes descriptors that others own")]
+        // SAFETY: this is a child's copy; from here on only the report is used.
+        unsafe { sys::close_all_but(self.report) }.at(Place::Standard)?;
         rustix::process::umask(Mode::empty());
         for parent in self.parents {
             match rustix::fs::mkdir(parent.as_c_str(), Mode::from_raw_mode(0o755)) {

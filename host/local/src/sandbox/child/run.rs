@@ -8,7 +8,9 @@
 //! user and executes.
 //!
 //! Neither can be looked into from the instance: the first isn't visible there, and
-//! both are marked as not to be traced until exec.
+//! both are marked as not to be traced until exec. The second one closes what it has
+//! of the supervisor's descriptors before it looks at any path: the instance's
+//! `/proc/self/fd` would lead through them to folders of the host.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -89,6 +91,9 @@ impl Plan<'_> {
         rustix::stdio::dup2_stdin(self.input).at(Place::Standard)?;
         rustix::stdio::dup2_stdout(self.output).at(Place::Standard)?;
         rustix::stdio::dup2_stderr(self.output).at(Place::Standard)?;
+        #[expect(unsafe_code, reason = "closes descriptors that others own")]
+        // SAFETY: this is a child's copy; from here on only the report is used.
+        unsafe { sys::close_all_but(self.report) }.at(Place::Standard)?;
         rustix::process::umask(Mode::from_raw_mode(0o022));
         self.write_script().at(Place::Script)?;
         rustix::thread::set_thread_groups(self.other_groups).at(Place::User)?;
