@@ -56,11 +56,11 @@ impl Accounts {
             if name != wanted && uid != wanted {
                 return None;
             }
-            let gid = fields.next()?.parse().ok()?;
+            let gid = number(fields.next()?)?;
             let home = fields.nth(1).filter(|home| home.starts_with('/'));
             Some(User {
                 name: name.to_owned(),
-                uid: uid.parse().ok()?,
+                uid: number(uid)?,
                 gid,
                 home: home.unwrap_or("/").to_owned(),
                 groups: self.groups_of(name, gid),
@@ -83,7 +83,7 @@ impl Accounts {
             let mut fields = line.split(':');
             let name = fields.next()?;
             let gid = fields.nth(1)?;
-            (name == wanted || gid == wanted).then(|| gid.parse().ok())?
+            (name == wanted || gid == wanted).then(|| number(gid))?
         });
         found.or((wanted == "root").then_some(0))
     }
@@ -93,12 +93,17 @@ impl Accounts {
             .lines()
             .filter_map(|line| {
                 let mut fields = line.split(':');
-                let gid: u32 = fields.nth(2)?.parse().ok()?;
+                let gid = number(fields.nth(2)?)?;
                 let member = fields.next()?.split(',').any(|name| name.trim() == user);
                 (member && gid != first).then_some(gid)
             })
             .collect()
     }
+}
+
+/// A user's or group's number. The highest one means "leave it as it is" to the kernel.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number != u32::MAX)
 }
 
 /// Opens a path below a root; links end inside it. What is opened for reading may be
@@ -153,6 +158,20 @@ mod tests {
         assert_eq!(accounts.user("nobody"), None);
         assert_eq!(accounts.group("adm"), Some(4));
         assert_eq!(accounts.group("none"), None);
+    }
+
+    #[test]
+    fn the_number_that_means_no_change_is_nobodys() {
+        let (none, last) = (u32::MAX, u32::MAX - 1);
+        let accounts = Accounts {
+            passwd: format!("odd:x:{none}:0::/:\nlow:x:1:{none}::/:\nlast:x:{last}:0::/:\n"),
+            group: format!("odd:x:{none}:last\n"),
+        };
+        assert_eq!(accounts.user("odd"), None);
+        assert_eq!(accounts.user("low"), None);
+        assert_eq!(accounts.group("odd"), None);
+        let user = accounts.user("last").unwrap();
+        assert_eq!((user.uid, user.groups), (last, vec![]));
     }
 
     #[test]
