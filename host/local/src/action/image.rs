@@ -58,6 +58,18 @@ pub(super) fn seen(
         .ok_or_else(|| not_found(id))
 }
 
+/// An image that was found, as it is in this transaction: it may have gone since, and
+/// its layers with it.
+pub(super) fn again(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    found: &ImageRow,
+) -> Result<ImageRow, Fault> {
+    rows::get::<ImageRow>(tx, &found.key)?
+        .filter(|row| row.status == ImageStatus::Available && sees(account, row))
+        .ok_or_else(|| not_found(&found.id))
+}
+
 /// An image that the account owns; one that it only sees is refused.
 pub(super) fn owned(
     tx: &Transaction<'_>,

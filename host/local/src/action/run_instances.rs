@@ -306,6 +306,7 @@ fn reserve(
     image: &ImageRow,
 ) -> Result<Reserved, Fault> {
     let request = &wish.request;
+    let image = &image::again(tx, &cx.account, image)?;
     let switch = switch(tx, cx, wish)?;
     check_groups(tx, cx, wish, &switch)?;
     let region = request.region_id.as_str();
@@ -523,4 +524,68 @@ fn write_down(
         disk_gib: size,
         user_data: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::network;
+    use crate::service::{DriverKind, Service, Settings};
+    use crate::state::store::StoreError;
+
+    #[tokio::test]
+    async fn an_image_that_goes_while_it_is_asked_for_is_not_built_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path(), DriverKind::Sim);
+        let service = Service::open(settings).await.unwrap();
+        let cx = Context {
+            cloud: std::sync::Arc::clone(&service.inner.cloud),
+            account: service.accounts()[0].id.clone(),
+            now: Timestamp::now(),
+            token: None,
+        };
+        let region: darkroom_ecs::id::RegionId = "cn-hangzhou".parse().unwrap();
+        network::ensure(&cx, &region).await.unwrap();
+        image::ensure_public(&cx, &region).await.unwrap();
+        let place = region.clone();
+        let (image, switch, group) = cx
+            .cloud
+            .store
+            .read(move |tx| {
+                let image = rows::list::<ImageRow>(tx, &place, None)?.remove(0).row;
+                let switch = rows::list::<VSwitchRow>(tx, &place, None)?.remove(0).row;
+                let group = rows::list::<SecurityGroupRow>(tx, &place, None)?.remove(0);
+                Ok::<_, StoreError>((image, switch, group.row))
+            })
+            .await
+            .unwrap();
+        let image = image::imported(&cx, image).await.unwrap();
+        let kinds = catalogue::TYPES.iter();
+        let mut fitting = kinds.filter(|kind| kind.architecture == image.system.architecture);
+        let request = RunInstances {
+            region_id: region,
+            image_id: Some(image.id.clone()),
+            instance_type: fitting.next().map(|kind| kind.id.to_owned()),
+            vswitch_id: Some(switch.id),
+            security_group_id: Some(group.id),
+            ..Default::default()
+        };
+        let wish = Wish::of(request, cx.now).unwrap();
+        for gone in [false, true] {
+            let (cx, wish, image) = (cx.clone(), wish.clone(), image.clone());
+            let store = cx.cloud.store.clone();
+            let reserved = store
+                .write(move |tx| {
+                    if gone {
+                        rows::remove::<ImageRow>(tx, &image.key)?;
+                    }
+                    reserve(tx, &cx, &wish, &image)
+                })
+                .await;
+            assert_eq!(
+                reserved.err().map(|fault| fault.status),
+                gone.then_some(404)
+            );
+        }
+    }
 }
