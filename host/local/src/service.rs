@@ -341,21 +341,27 @@ fn record(account: &Account, claims: &Claims, request_id: &str, at: jiff::Timest
             SignatureGeneration::Acs3 => "ACS3",
         }
         .to_owned(),
-        params: redacted(&claims.action, &claims.params),
+        params: redacted(&claims.params),
         status: None,
         code: None,
         request_id: request_id.to_owned(),
     }
 }
 
-/// Parameters as they may be kept: contents of files, user data and passwords only as
-/// length and digest.
-fn redacted(action: &str, params: &Params) -> Map<String, Value> {
-    let secret = |name: &str| {
-        name == "UserData" || name == "Password" || (name == "Content" && action == "SendFile")
-    };
+/// Parameters whose values are never kept. Any action may carry them, also one that is
+/// refused, and in any case of letters.
+const SECRETS: [&str; 3] = ["Content", "Password", "UserData"];
+
+/// The longest value that is kept, above every limit of an action: requests are
+/// recorded before they are checked, and must not fill the disk.
+const LONGEST_KEPT: usize = 64 * 1024;
+
+/// Parameters as they may be kept: contents of files, user data, passwords and what is
+/// too long only as length and digest.
+fn redacted(params: &Params) -> Map<String, Value> {
+    let secret = |name: &str| SECRETS.iter().any(|known| known.eq_ignore_ascii_case(name));
     let entry = |(name, value): (&str, &str)| {
-        let kept = if secret(name) {
+        let kept = if secret(name) || value.len() > LONGEST_KEPT {
             json!({"length": value.len(), "sha256": hex(&Sha256::digest(value.as_bytes()))})
         } else {
             Value::from(value)
@@ -363,4 +369,30 @@ fn redacted(action: &str, params: &Params) -> Map<String, Value> {
         (name.to_owned(), kept)
     };
     params.iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_what_is_too_long_are_kept_as_length_and_digest() {
+        let long = "x".repeat(LONGEST_KEPT + 1);
+        let params: Params = [
+            ("Content", "secret"),
+            ("userdata", "secret"),
+            ("Password", "secret"),
+            ("CommandContent", "echo"),
+            ("Description", &long),
+        ]
+        .into_iter()
+        .collect();
+        let kept = redacted(&params);
+        for name in ["Content", "userdata", "Password"] {
+            assert_eq!(kept[name]["length"], 6, "{name}");
+        }
+        assert_eq!(kept["CommandContent"], "echo");
+        assert_eq!(kept["Description"]["length"], long.len());
+        assert!(!Value::from(kept).to_string().contains("secret"));
+    }
 }
