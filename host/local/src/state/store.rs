@@ -76,6 +76,7 @@ impl Store {
             path: path.to_owned(),
             source,
         };
+        make_private(path).map_err(opened)?;
         let mut connection = Connection::open(path).map_err(opened)?;
         prepare(&mut connection).map_err(opened)?;
         migrate(&mut connection, path, migrations)?;
@@ -166,6 +167,22 @@ impl Store {
     }
 }
 
+/// Makes the file, if it is missing, so that only its owner can read it. SQLite gives
+/// the files beside it the same mode.
+fn make_private(path: &Path) -> rusqlite::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    made.map(drop).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+    })
+}
+
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -222,6 +239,20 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn only_its_owner_can_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let _store = Store::open(&folder.path().join("x"), ONE).unwrap();
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert!(files.len() > 1, "the log is beside it");
+        for file in files {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", file.file_name());
+        }
     }
 
     #[test]
