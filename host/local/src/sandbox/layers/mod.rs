@@ -175,8 +175,13 @@ pub(super) fn folders(path: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Removes a tree; one that is gone is no error.
+/// Removes a tree, however deep an instance has made it; one that is gone is no error.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Ok(there) if there.is_dir() => tree::flatten(path)?,
+        Ok(_) | Err(_) => {}
+    }
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -212,6 +217,27 @@ mod tests {
         let copy = store.tree(&two, &layer("abc")).unwrap();
         assert_eq!(fs::read_to_string(copy.join("file")).unwrap(), "content");
         assert_eq!(store.facts(&two, &layer("abc")).unwrap(), facts);
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_is_removed() {
+        use rustix::fs::{Mode, OFlags, mkdirat, openat};
+        let place = tempfile::tempdir().unwrap();
+        let top = place.path().join("top");
+        fs::create_dir(&top).unwrap();
+        let mut folder = tree::open(&top).unwrap();
+        for _ in 0..1000 {
+            mkdirat(&folder, "d", Mode::from_raw_mode(0o700)).unwrap();
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            folder = openat(&folder, "d", flags, Mode::empty()).unwrap();
+        }
+        let depth = || tree::walk(&top, &mut |_, _| Ok(()));
+        assert!(depth().is_err(), "too deep to be visited");
+        tree::flatten(&top).unwrap();
+        depth().unwrap();
+        remove(&top).unwrap();
+        assert!(!top.exists());
+        remove(&top).unwrap();
     }
 
     #[test]

@@ -180,6 +180,49 @@ fn check_depth(depth: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Levels of a tree that is going to be removed, at most: std takes a descriptor and a
+/// piece of the stack for each.
+const SHALLOW: usize = 200;
+
+/// Moves the folders that are too deep up to the top, so that the tree can be removed.
+/// Instances can make trees of any depth.
+///
+/// # Errors
+/// What the system answered.
+pub fn flatten(path: &Path) -> io::Result<()> {
+    let top = open(path)?;
+    let mut lifted = Vec::new();
+    lift(&top, &top, 0, &mut lifted)?;
+    while let Some(name) = lifted.pop() {
+        let folder = open_at(&top, &name, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        lift(&top, &folder, 1, &mut lifted)?;
+    }
+    Ok(())
+}
+
+fn lift(
+    top: &OwnedFd,
+    folder: &OwnedFd,
+    depth: usize,
+    lifted: &mut Vec<CString>,
+) -> io::Result<()> {
+    for name in names(folder)? {
+        let one = entry(folder, &name)?;
+        if one.kind() != FileType::Directory {
+            continue;
+        }
+        if depth < SHALLOW {
+            let inner = one.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+            lift(top, &inner, depth + 1, lifted)?;
+        } else {
+            let new = CString::new(uuid::Uuid::new_v4().to_string()).map_err(io::Error::other)?;
+            rustix::fs::renameat(folder, &name, top, &new)?;
+            lifted.push(new);
+        }
+    }
+    Ok(())
+}
+
 /// Copies a tree to a folder that does not exist yet. Files are hard links; where
 /// the two places can't share any, their content is copied.
 ///
