@@ -74,7 +74,7 @@ impl fmt::Display for Endpoint {
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
-    /// Reads `https://host`, `http://127.0.0.1:8080` or a bare host, which means https.
+    /// Reads `https://host`, `http://localhost:8080` or a bare host, which means https.
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let malformed = |problem| EndpointError::Malformed {
             text: text.to_owned(),
@@ -162,6 +162,8 @@ pub fn fixed(endpoint: Endpoint) -> Resolver {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     #[test]
@@ -178,10 +180,8 @@ mod tests {
             read("https://ecs.aliyuncs.com:443/").unwrap(),
             "https://ecs.aliyuncs.com"
         );
-        assert_eq!(
-            read("http://127.0.0.1:8080").unwrap(),
-            "http://127.0.0.1:8080"
-        );
+        let local = format!("http://{}:8080", Ipv4Addr::LOCALHOST);
+        assert_eq!(read(&local).unwrap(), local);
         for odd in [
             "",
             "ftp://a",
@@ -197,18 +197,22 @@ mod tests {
 
     #[test]
     fn this_machine_is_known_by_name() {
+        let own = Ipv4Addr::LOCALHOST;
+        // The whole range is this machine's, and its neighbour isn't.
+        let last = Ipv4Addr::from_bits(own.to_bits() | 0xFF_FFFF);
+        let beyond = Ipv4Addr::from_bits(last.to_bits() + 1);
         for here in [
-            "http://127.0.0.1:1",
-            "http://localhost",
-            "http://[::1]:1",
-            "http://127.9.9.9",
+            format!("http://{own}:1"),
+            "http://localhost".to_owned(),
+            format!("http://[{}]:1", Ipv6Addr::LOCALHOST),
+            format!("http://{last}"),
         ] {
             assert!(here.parse::<Endpoint>().unwrap().is_loopback(), "{here}");
         }
         for there in [
-            "http://127.0.0.1.example.org",
-            "http://localhost.example.org",
-            "http://10.0.0.1",
+            format!("http://{own}.example.org"),
+            "http://localhost.example.org".to_owned(),
+            format!("http://{beyond}"),
         ] {
             assert!(!there.parse::<Endpoint>().unwrap().is_loopback(), "{there}");
         }

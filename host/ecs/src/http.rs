@@ -15,7 +15,7 @@ pub struct HttpRequest {
     pub method: String,
     /// `http` or `https`.
     pub scheme: String,
-    /// Host, and port unless it is the scheme's: `127.0.0.1:8080`.
+    /// Host, and port unless it is the scheme's: `localhost:8080`.
     pub authority: String,
     /// Path and query exactly as in the request line, such as `/?RegionId=cn-hangzhou`.
     pub target: String,

@@ -70,7 +70,7 @@ struct Server {
 
 impl Server {
     async fn answering(script: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let server = Self {
             script: Arc::new(Mutex::new(script.into_iter().collect())),
             asked: Arc::default(),
@@ -286,7 +286,7 @@ async fn a_reboot_that_may_have_happened_is_not_repeated() {
 
 /// Accepts connections, counts them and closes them without an answer.
 async fn closing_server() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
@@ -454,7 +454,7 @@ async fn a_flood_is_cut_off() {
 
 #[tokio::test]
 async fn silence_ends() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
     let options = HttpOptions {
         timeout: Duration::from_millis(50),

@@ -132,6 +132,14 @@ fn acs3_makes_the_published_signature() {
     );
 }
 
+/// The host that a vector was signed for.
+fn host_of(headers: &[(String, String)]) -> String {
+    let host = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    host.unwrap().1.clone()
+}
+
 /// A request as one of the vectors has it.
 fn from_vector(wire: &Value) -> HttpRequest {
     let text = |name: &str| wire[name].as_str().unwrap().to_owned();
@@ -143,7 +151,7 @@ fn from_vector(wire: &Value) -> HttpRequest {
     HttpRequest {
         method: text("method"),
         scheme: "http".into(),
-        authority: "127.0.0.1:18999".into(),
+        authority: host_of(&headers),
         target: text("raw_target"),
         headers,
         body: Bytes::from(text("body")),
@@ -203,7 +211,7 @@ fn requests_of_the_official_clients_are_verified() {
 fn call(params: &Params, now: Timestamp) -> Call<'_> {
     Call {
         scheme: "http",
-        authority: "127.0.0.1:18080",
+        authority: "localhost:18080",
         action: "RunCommand",
         version: "2014-05-26",
         params,
@@ -513,7 +521,7 @@ fn time_and_key_are_checked_and_errors_are_those_of_ecs() {
     let bare = HttpRequest {
         method: "GET".into(),
         scheme: "http".into(),
-        authority: "127.0.0.1".into(),
+        authority: "localhost".into(),
         target: "/?Action=DescribeRegions".into(),
         headers: vec![],
         body: Bytes::new(),

@@ -215,7 +215,14 @@ fn explain(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    /// A port of this machine.
+    fn local() -> String {
+        format!("{}:1", Ipv4Addr::LOCALHOST)
+    }
 
     fn request(scheme: &str, authority: &str) -> HttpRequest {
         HttpRequest {
@@ -231,24 +238,22 @@ mod tests {
     #[test]
     fn plain_http_stays_on_this_machine() {
         let transport = HttpTransport::new(HttpOptions::default()).unwrap();
-        assert!(
-            transport
-                .client_for(&request("http", "127.0.0.1:1"))
-                .is_ok()
-        );
-        for authority in ["ecs.aliyuncs.com", "127.0.0.1.example.org", "10.0.0.1:80"] {
+        assert!(transport.client_for(&request("http", &local())).is_ok());
+        let disguised = format!("{}.example.org", Ipv4Addr::LOCALHOST);
+        let beyond = Ipv4Addr::from_bits((Ipv4Addr::LOCALHOST.to_bits() | 0xFF_FFFF) + 1);
+        for authority in ["ecs.aliyuncs.com".to_owned(), disguised, beyond.to_string()] {
             let error = transport
-                .client_for(&request("http", authority))
+                .client_for(&request("http", &authority))
                 .unwrap_err();
             assert!(error.contains("this machine only"), "{error}");
         }
-        assert!(transport.client_for(&request("ftp", "127.0.0.1")).is_err());
+        assert!(transport.client_for(&request("ftp", &local())).is_err());
     }
 
     #[test]
     fn the_public_client_is_made_or_refused_and_never_a_panic() {
         let transport = HttpTransport::new(HttpOptions {
-            proxy: Some("http://127.0.0.1:1".into()),
+            proxy: Some(format!("http://{}", local())),
             no_proxy: Some("example.org".into()),
             ..HttpOptions::default()
         });
@@ -262,11 +267,11 @@ mod tests {
 
     #[test]
     fn a_target_is_sent_as_it_was_signed_or_not_at_all() {
-        assert!(convert(request("http", "127.0.0.1:1")).is_ok());
+        assert!(convert(request("http", &local())).is_ok());
         for target in ["/a/../b", "/?a='", "?a=1", "/?a=1#b", "/?a b"] {
             let odd = HttpRequest {
                 target: target.into(),
-                ..request("http", "127.0.0.1:1")
+                ..request("http", &local())
             };
             assert!(convert(odd).is_err(), "{target}");
         }
