@@ -121,6 +121,26 @@ async fn no_descriptor_of_the_supervisor_is_a_way_to_the_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn control_groups_of_an_instance_do_not_outlive_it_however_deep_they_are() {
+    if not_run() {
+        return;
+    }
+    let cloud = Cloud::new().await;
+    let instance = cloud.instance().await;
+    let script = "cd /sys/fs/cgroup; name=$(printf %0200d 0); i=0; \
+                  while [ $i -lt 100 ] && mkdir $name; do cd $name; i=$((i+1)); done; echo $i";
+    let made = instance.sh(script).await;
+    let made: u32 = made.lines().last().unwrap().parse().unwrap();
+    assert!(
+        (21..100).contains(&made),
+        "{made}: beyond a path, and limited"
+    );
+    cloud.driver.delete(&instance.id).await.unwrap();
+    let layout = darkroom_local::sandbox::cgroup::Layout::discover().unwrap();
+    assert_eq!(layout.names(&cloud.mark()), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_megabytes_leave_a_tail_an_exact_count_and_flat_memory() {
     if not_run() {
         return;

@@ -16,7 +16,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::driver::Problem;
 
@@ -26,6 +26,14 @@ const OURS: &str = "darkroom";
 /// Processes and threads that one instance may have: stops a fork bomb from filling
 /// the host's process table, and is far above what an image build needs.
 pub const MAXIMUM_PROCESSES: u64 = 8192;
+
+/// Groups inside each other, and groups in all, that one instance may have: stops it
+/// from filling the kernel's memory with empty groups and the stack of whoever removes
+/// them, and is far above what systemd and containers in it need.
+const GROUP_LIMITS: [(&str, &str); 2] = [
+    ("cgroup.max.depth", "32"),
+    ("cgroup.max.descendants", "4096"),
+];
 
 /// The word for a limit that is missing.
 const PROCESSES: &str = "processes";
@@ -215,6 +223,11 @@ impl Groups {
             joins_v1: Vec::new(),
             unlimited: Vec::new(),
         };
+        for (file, value) in GROUP_LIMITS {
+            if fs::write(groups.unified.join(file), value).is_err() {
+                groups.unlimited.push("groups");
+            }
+        }
         let memory = (memory_mib * 1024 * 1024).to_string();
         let limits = [
             (
@@ -356,18 +369,29 @@ fn remove(folder: &Path) -> io::Result<()> {
 }
 
 fn try_remove(folder: &Path) -> io::Result<()> {
-    // Only the cgroup2 has it; the processes of a v1 group are in one, too.
+    // Only the cgroup2 has it; the processes of a v1 group are in one, too. What is
+    // below is killed with it.
     let kill = folder.join("cgroup.kill");
     if kill.exists() {
         fs::write(kill, "1")?;
     }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            try_remove(&entry.path())?;
-        }
-    }
+    remove_inside(&open_folder(folder)?)?;
     fs::remove_dir(folder)
+}
+
+/// By descriptors: an instance can make groups whose paths are too long for the kernel.
+fn remove_inside(folder: &OwnedFd) -> io::Result<()> {
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type() != FileType::Directory || name == c"." || name == c".." {
+            continue;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        remove_inside(&rustix::fs::openat(folder, name, flags, Mode::empty())?)?;
+        rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
