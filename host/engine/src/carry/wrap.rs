@@ -102,35 +102,45 @@ pub fn wrap(place: &Place, script: &Script<'_>) -> String {
     text.push_str(&LOOK_FIRST.replace("@CODE@", &INTERRUPTED_CODE.to_string()));
     push_script(&mut text, script.text);
     text.push_str("begin() {\n");
-    push_beginning(&mut text, script);
+    push_beginning(&mut text, &place.folder(), script);
     text.push_str("}\n");
     text.push_str(RUN);
     text
 }
 
-/// What came of an earlier attempt, before anything is done.
+/// What came of an earlier attempt, before anything is done. The pid is written a moment
+/// after `started`, and an empty one is as none. The folders down to the receipt can be
+/// passed by everybody and listed by nobody: a script that runs as another user must
+/// reach its file.
 const LOOK_FIRST: &str = r#"boot=$(cat /proc/sys/kernel/random/boot_id)
 ended() { cat "$d/log"; exit "$(cat "$d/exit")"; }
 interrupted() { printf '%s\n' "$mark"; exit @CODE@; }
 if [ -f "$d/exit" ]; then ended; fi
 if [ -f "$d/started" ]; then
-  if [ "$(cat "$d/started")" = "$boot" ] && [ -f "$d/pid" ]; then
-    while kill -0 "$(cat "$d/pid")" 2>/dev/null; do sleep 0.2; done
+  if [ "$(cat "$d/started")" = "$boot" ]; then
+    tries=0
+    while [ ! -s "$d/pid" ] && [ "$tries" -lt 10 ]; do sleep 0.2; tries=$((tries + 1)); done
+    while kill -0 "$(cat "$d/pid" 2>/dev/null)" 2>/dev/null; do sleep 0.2; done
     tries=0
     while [ ! -f "$d/exit" ] && [ "$tries" -lt 10 ]; do sleep 0.2; tries=$((tries + 1)); done
     if [ -f "$d/exit" ]; then ended; fi
   fi
   interrupted
 fi
-old=$(umask); umask 077; mkdir -p "$d" && chmod 711 "$d" || exit 1
+old=$(umask); umask 066; mkdir -p "$d" || exit 1
+umask 077
 "#;
 
 /// Runs `begin`, streams its log and leaves the receipt. `tail --pid` ends by itself
 /// when the script has ended, even if a daemon of it still holds the log open; where
-/// tail can't do that (busybox), the log is printed at the end.
-const RUN: &str = r#"printf '%s\n' "$boot" > "$d/started" && : > "$d/log" && sync "$d/started" "$d" || exit 1
+/// tail can't do that (busybox), the log is printed at the end. The log is appended to,
+/// so that whoever opens it again by `/dev/stderr` writes over nobody's lines. A `sync`
+/// before coreutils 8.24 syncs everything and says that it ignores its arguments, which
+/// is none of the script's output.
+const RUN: &str = r#"printf '%s\n' "$boot" > "$d/started" && : > "$d/log" && sync "$d/started" "$d" 2>/dev/null ||
+  { echo "darkroom: the receipt in $d can't be written"; exit 1; }
 umask "$old"
-begin > "$d/log" 2>&1 < /dev/null &
+begin >> "$d/log" 2>&1 < /dev/null &
 pid=$!
 printf '%s\n' "$pid" > "$d/pid"
 if tail --help 2>/dev/null | grep -q -e '--pid'; then
@@ -141,7 +151,7 @@ else
 fi
 wait "$pid"; code=$?
 if [ -n "$follow" ]; then wait "$follow"; else cat "$d/log"; fi
-printf '%s\n' "$code" > "$d/exit.new" && sync "$d/log" "$d/exit.new" && mv "$d/exit.new" "$d/exit" && sync "$d"
+printf '%s\n' "$code" > "$d/exit.new" && sync "$d/log" "$d/exit.new" 2>/dev/null && mv "$d/exit.new" "$d/exit" && sync "$d" 2>/dev/null
 exit "$code"
 "#;
 
@@ -163,15 +173,16 @@ fn push_script(text: &mut String, script: &str) {
     let _ = writeln!(text, "{mark}\nchmod 700 \"$d/script\"");
 }
 
-/// The body of `begin`: environment, directory, user, then the script in the place of
-/// the shell.
-fn push_beginning(text: &mut String, script: &Script<'_>) {
+/// The body of `begin`: user, environment, directory, then the script in the place of
+/// the shell. After the environment no variable of the wrapper is read: the author may
+/// have named one alike.
+fn push_beginning(text: &mut String, folder: &str, script: &Script<'_>) {
     let user = script.user.filter(|user| *user != "root");
     if let Some(user) = user {
         let quoted = quote(user);
         let _ = writeln!(
             text,
-            "  user={quoted}\n  chown \"$user\" \"$d/script\" || exit 1\n  HOME=$(getent passwd \"$user\" | cut -d: -f6); USER=$user; LOGNAME=$user; export HOME USER LOGNAME"
+            "  user={quoted}\n  chown \"$user\" \"$d/script\" \"$d/log\" || exit 1\n  HOME=$(getent passwd \"$user\" | cut -d: -f6); USER=$user; LOGNAME=$user; export HOME USER LOGNAME"
         );
     } else {
         text.push_str("  HOME=/root; USER=root; LOGNAME=root; export HOME USER LOGNAME\n");
@@ -185,15 +196,19 @@ fn push_beginning(text: &mut String, script: &Script<'_>) {
         }
         None => text.push_str("  cd \"$HOME\" 2>/dev/null || cd /\n"),
     }
+    let file = quote(&format!("{folder}/script"));
     let run = if script.text.starts_with("#!") {
-        "\"$d/script\""
+        file
     } else {
-        "/bin/sh \"$d/script\""
+        format!("/bin/sh {file}")
     };
-    if user.is_some() {
-        let _ = writeln!(text, "  exec runuser -u \"$user\" -- {run}");
-    } else {
-        let _ = writeln!(text, "  exec {run}");
+    match user {
+        Some(user) => {
+            let _ = writeln!(text, "  exec runuser -u {} -- {run}", quote(user));
+        }
+        None => {
+            let _ = writeln!(text, "  exec {run}");
+        }
     }
 }
 
@@ -341,6 +356,55 @@ mod tests {
         };
         let out = run(root.path(), &wrap(&place(root.path()), &script));
         assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
+    }
+
+    #[test]
+    fn variables_named_like_the_wrappers_own_change_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let names = ["d", "user", "pid", "code", "boot", "mark", "old", "follow"];
+        let environment = names.map(|name| (name.to_owned(), "/nowhere".to_owned()));
+        let script = Script {
+            text: "echo \"$d $user $mark\"; exit 5",
+            environment: &environment,
+            ..Script::default()
+        };
+        let text = wrap(&place(root.path()), &script);
+        for _ in 0..2 {
+            let out = run(root.path(), &text);
+            assert_eq!(
+                (out.status.code(), &out.stdout[..]),
+                (Some(5), &b"/nowhere /nowhere /nowhere\n"[..])
+            );
+        }
+    }
+
+    /// Only root can become somebody else.
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+    fn another_user_reaches_its_script_and_the_log() {
+        let root = tempfile::tempdir().unwrap();
+        if std::os::unix::fs::MetadataExt::uid(&root.path().metadata().unwrap()) != 0 {
+            eprintln!("not run: it needs root");
+            return;
+        }
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(root.path(), open).unwrap();
+        let script = Script {
+            text: "echo \"$(id -un)\"; echo again >> /dev/stderr",
+            user: Some("nobody"),
+            directory: Some("/"),
+            ..Script::default()
+        };
+        // The receipts' own root is made by the wrapper, as in an instance.
+        let out = run(
+            root.path(),
+            &wrap(&place(&root.path().join("receipts")), &script),
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&out.stdout),
+            "nobody\nagain\n",
+            "{out:?}"
+        );
     }
 
     #[test]
