@@ -39,7 +39,7 @@ pub(super) async fn keep(
             .map_err(|error| Stop::Failed(Trouble::file("write", to, &error)))?;
         return measure(folder, to);
     }
-    bring(scope, folder, target, log, to).await
+    bring(scope, folder, target, log, &format!("{log}.gz"), to).await
 }
 
 fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
@@ -48,29 +48,27 @@ fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
         .map_err(|error| Stop::Failed(Trouble::file("read", path, &error)))
 }
 
-/// Brings a file of the instance to `to`, whatever its size.
+/// Brings a file of the instance to `to`, whatever its size; `packed` is where it is
+/// compressed there.
 pub(super) async fn bring(
     scope: &Scope,
     folder: &RunFolder,
     target: &Target,
     path: &str,
+    packed: &str,
     to: &str,
 ) -> Result<Measured, Stop> {
     let scope = scope.scope("fetch");
-    let packed = format!("{path}.fetch.gz");
-    let content = format!(
-        "gzip -1 -c {path} > {packed} && printf '%s %s %s\\n' \"$(wc -c < {path})\" \"$(sha256sum < {path} | cut -d' ' -f1)\" \"$(wc -c < {packed})\"\n",
-        path = quote(path),
-        packed = quote(&packed),
-    );
-    let request = command(target, "measure output", &content, SEAL_SECONDS);
+    let request = command(target, "measure output", &seal(path, packed), SEAL_SECONDS);
     let ended = script::send(&scope, target, &request, "", SEAL_SECONDS).await?;
     let sealed = parse(&ended.text())
         .filter(|_| ended.succeeded())
         .ok_or_else(|| {
+            let said = ended.text();
+            let said = said.trim().lines().next_back().unwrap_or_default();
             Stop::Failed(Trouble::State {
                 subject: format!("instance {}", target.instance),
-                problem: format!("{path} can't be measured: {}", ended.words()),
+                problem: format!("{path} can't be measured: {} {said}", ended.words()),
                 hint: None,
             })
         })?;
@@ -83,7 +81,7 @@ pub(super) async fn bring(
             .run(Operation::Fetch {
                 region: target.region.clone(),
                 instance: target.instance.clone(),
-                path: packed.clone(),
+                path: packed.to_owned(),
                 from,
                 count: slices,
                 to: temporary.clone(),
@@ -104,6 +102,17 @@ pub(super) async fn bring(
     // A file that stays costs space only.
     drop(std::fs::remove_file(folder.file(&temporary)));
     Ok(measured)
+}
+
+/// The script that compresses `path` and says the size and digest of what it has
+/// compressed. A daemon may go on writing to the file, so that is measured and not the
+/// file, which is another one a moment later.
+fn seal(path: &str, packed: &str) -> String {
+    format!(
+        "gzip -1 -c {path} > {packed} && printf '%s %s %s\\n' \"$(gzip -d -c < {packed} | wc -c)\" \"$(gzip -d -c < {packed} | sha256sum | cut -d' ' -f1)\" \"$(wc -c < {packed})\"\n",
+        path = quote(path),
+        packed = quote(packed),
+    )
 }
 
 struct Sealed {
@@ -142,4 +151,30 @@ fn unpack(folder: &RunFolder, packed: &str, to: &str) -> io::Result<()> {
 /// the agent needs to notice.
 pub(super) fn patience(seconds: u32) -> Duration {
     Duration::from_secs(u64::from(seconds) + 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The script is run for real, on a file of this test's own.
+    #[test]
+    fn what_was_compressed_is_what_is_measured() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+        let (path, packed) = (at("it's a log"), at("packed.gz"));
+        std::fs::write(&path, "one two").unwrap();
+        let run = |text: &str| {
+            let out = std::process::Command::new("sh").args(["-c", text]).output();
+            String::from_utf8(out.unwrap().stdout).unwrap()
+        };
+        // Somebody goes on writing between the two halves of the script.
+        let daemon = format!("&& echo more >> {} && printf", quote(&path));
+        let sealed = parse(&run(&seal(&path, &packed).replace("&& printf", &daemon))).unwrap();
+        let folder = RunFolder::at(root.path().to_owned());
+        assert_eq!(sealed.packed, folder.measure("packed.gz").unwrap().size);
+        unpack(&folder, "packed.gz", "log").unwrap();
+        assert_eq!(folder.measure("log").unwrap(), sealed.content);
+        assert_eq!(folder.read("log").unwrap(), b"one two");
+    }
 }

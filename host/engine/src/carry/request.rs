@@ -13,7 +13,9 @@ use darkroom_ecs::action::{CommandType, ContentEncoding, RunCommand, Tag};
 use darkroom_ecs::id::{InstanceId, RegionId};
 use darkroom_journal::RunId;
 
-use super::wrap::{Place, RECEIPTS, Script, quote, wrap};
+use sha2::{Digest, Sha256};
+
+use super::wrap::{Place, RECEIPTS, Script, hex, quote, wrap};
 use crate::tags;
 
 /// Bytes of a script that fit into one RunCommand: 24 KB after base64.
@@ -21,9 +23,6 @@ pub const COMMAND_LIMIT: usize = 18 << 10;
 
 /// Bytes of a slice: 32 KB after base64, which is what SendFile takes.
 pub const SLICE: u64 = 24 << 10;
-
-/// The exit code of a collecting script whose file is larger than its limit.
-pub const TOO_LARGE: i32 = 214;
 
 /// Where a step is carried out.
 #[derive(Clone, Debug)]
@@ -80,10 +79,11 @@ pub fn slice_name(index: u64) -> String {
     format!("{index:06}")
 }
 
-/// The bare command that runs a script which was sent by file.
+/// The bare command that runs a script which was sent by file. Each sending puts it
+/// together in a file of its own: a shell may still be reading an earlier one's.
 pub fn run_sent(place: &Place) -> String {
     let folder = quote(&command_folder(place));
-    format!("cd {folder} && cat [0-9]* > command && exec /bin/sh command\n")
+    format!("cd {folder} && cat [0-9]* > command-$$ && exec /bin/sh command-$$\n")
 }
 
 /// The wrapped text of a step's one command; none for a reboot, which has none.
@@ -110,7 +110,7 @@ pub fn wrapped(step: &Step, place: &Place, sent: Option<&Sent>) -> Option<String
             path,
             address,
             sha256,
-        } => download(path, address, sha256, step),
+        } => download(path, address, sha256, step, place),
         StepKind::Collect { path, limit } => collect(path, *limit),
         StepKind::Reboot => return None,
     };
@@ -135,12 +135,24 @@ pub struct Sent {
 }
 
 /// Variables that the scripts below begin with. `new` is beside the target, so that the
-/// last move is a rename.
-fn beginning(path: &str) -> String {
+/// last move is a rename, and readable by root alone until it has its mode. It goes when
+/// the script ends, however that is.
+fn beginning(path: &str, place: &Place) -> String {
     format!(
-        "set -eu\npath={}\nfolder=$(dirname \"$path\")\nnew=\"$folder/.darkroom-$$\"\nmkdir -p \"$folder\"\n[ ! -d \"$path\" ] || {{ echo \"$path is a folder\"; exit 1; }}\n",
-        quote(path)
+        "set -eu\npath={}\nfolder=$(dirname \"$path\")\nnew=\"$folder/{}\"\nmkdir -p \"$folder\"\n[ ! -d \"$path\" ] || {{ echo \"$path is a folder\"; exit 1; }}\n{UNTIL_THE_END}umask 077\n",
+        quote(path),
+        draft(place),
     )
+}
+
+/// Removes the draft also where a command fails.
+const UNTIL_THE_END: &str = "trap 'rm -f \"$new\"' EXIT\n";
+
+/// The name of a step's draft, the same in each attempt: what a power cut left of one is
+/// overwritten by the next, and doesn't get into the image.
+fn draft(place: &Place) -> String {
+    let digest = hex(&Sha256::digest(place.step.as_bytes()));
+    format!(".darkroom-{}", &digest[..12])
 }
 
 /// Owner, mode and the move into place.
@@ -170,28 +182,30 @@ fn join(place: &Place, sent: &Sent) -> String {
 fn assemble(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
     format!(
         "{}{}{}{}",
-        beginning(path),
+        beginning(path, place),
         join(place, sent),
         check_digest(&sent.sha256),
         ending(step)
     )
 }
 
+/// The folder may have been there, with files of others in it: only what the archive
+/// holds gets the owner, and the folder itself where it is new.
 fn unpack(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
-    let owner = step.owner.as_deref().unwrap_or("root");
+    let owner = quote(step.owner.as_deref().unwrap_or("root"));
     format!(
-        "set -eu\npath={}\nmkdir -p \"$path\"\nnew=$path/.darkroom-$$\n{}{}tar -x -f \"$new\" -C \"$path\" --no-same-owner\nrm -f \"$new\"\nchown -R {} \"$path\"\n",
+        "set -eu\npath={}\n[ -d \"$path\" ] || {{ mkdir -p \"$path\"; chown {owner} \"$path\"; }}\nnew=$path/{}\n{UNTIL_THE_END}{}{}tar -x -f \"$new\" -C \"$path\" --no-same-owner\ntar -t -f \"$new\" | while IFS= read -r name; do\n  while [ \"$name\" != . ]; do\n    chown -h {owner} \"$path/$name\"\n    name=$(dirname \"$name\")\n  done\ndone\n",
         quote(path),
+        draft(place),
         join(place, sent),
         check_digest(&sent.sha256),
-        quote(owner)
     )
 }
 
-fn download(path: &str, address: &str, sha256: &str, step: &Step) -> String {
+fn download(path: &str, address: &str, sha256: &str, step: &Step, place: &Place) -> String {
     format!(
         "{}address={}\nif command -v curl >/dev/null; then curl -fsSL --retry 3 -o \"$new\" \"$address\"\nelif command -v wget >/dev/null; then wget -q -O \"$new\" \"$address\"\nelse echo 'neither curl nor wget is installed'; exit 1; fi\n{}{}",
-        beginning(path),
+        beginning(path, place),
         quote(address),
         check_digest(sha256),
         ending(step)
@@ -200,7 +214,7 @@ fn download(path: &str, address: &str, sha256: &str, step: &Step) -> String {
 
 fn collect(path: &str, limit: u64) -> String {
     format!(
-        "path={}\n[ -f \"$path\" ] || {{ echo \"$path is no file\"; exit 1; }}\nsize=$(wc -c < \"$path\")\n[ \"$size\" -le {limit} ] || {{ echo \"$path has $size bytes, more than {limit}\"; exit {TOO_LARGE}; }}\n",
+        "path={}\n[ -f \"$path\" ] || {{ echo \"$path is no file\"; exit 1; }}\nsize=$(wc -c < \"$path\")\n[ \"$size\" -le {limit} ] || {{ echo \"$path has $size bytes, more than {limit}\"; exit 1; }}\n",
         quote(path)
     )
 }
@@ -242,7 +256,7 @@ mod tests {
         );
         step.mode = Some(0o4750);
         // SHA-256 of "one two".
-        let sha256 = super::super::wrap::hex(&<sha2::Sha256 as sha2::Digest>::digest("one two"));
+        let sha256 = hex(&Sha256::digest("one two"));
         let mut sent = Sent {
             sha256: "0".repeat(64),
             size: 7,
@@ -270,5 +284,57 @@ mod tests {
         } else {
             assert!(!target.exists());
         }
+        // Nothing of the drafts stays, whether it went well or not.
+        let left = std::fs::read_dir(target.parent().unwrap()).unwrap();
+        let left = left.filter(|entry| entry.as_ref().unwrap().path() != target);
+        assert_eq!(left.count(), 0);
+    }
+
+    /// Only root can give files away.
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+    fn a_folder_leaves_the_files_of_others_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        if root.path().metadata().unwrap().uid() != 0 {
+            eprintln!("not run: it needs root");
+            return;
+        }
+        let place = Place {
+            root: root.path().to_str().unwrap().into(),
+            ..place("run", "build/0-files/0", "1")
+        };
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(2);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "sub/it's new", &b"ok"[..])
+            .unwrap();
+        let archive = tar.into_inner().unwrap();
+        let parts = slice_folder(&place);
+        std::fs::create_dir_all(&parts).unwrap();
+        std::fs::write(format!("{parts}/{}", slice_name(0)), &archive).unwrap();
+        let target = root.path().join("srv");
+        std::fs::create_dir_all(&target).unwrap();
+        std::fs::write(target.join("old"), "").unwrap();
+        let mut step = Step::new(0, "folder", StepKind::Reboot);
+        step.owner = Some("1234".into());
+        let sent = Sent {
+            sha256: hex(&Sha256::digest(&archive)),
+            size: archive.len() as u64,
+            folder: true,
+        };
+        // Where the wrapper keeps it.
+        std::fs::create_dir_all(place.folder()).unwrap();
+        let file = format!("{}/script", place.folder());
+        let text = unpack(target.to_str().unwrap(), &step, &place, &sent);
+        std::fs::write(&file, text).unwrap();
+        let out = std::process::Command::new("sh").arg(file).output().unwrap();
+        assert!(out.status.success(), "{out:?}");
+        let owner = |name: &str| target.join(name).metadata().unwrap().uid();
+        assert_eq!(owner("sub/it's new"), 1234);
+        assert_eq!(owner("sub"), 1234);
+        assert_eq!((owner("old"), target.metadata().unwrap().uid()), (0, 0));
+        assert_eq!(std::fs::read_dir(&target).unwrap().count(), 2);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use darkroom_contract::{Expectations, FileContent, Step, StepKind, Unmet};
+use darkroom_contract::{Expectations, FileContent, Step, StepKind};
 use darkroom_runtime::Component;
 
 use super::record::{AttemptRecord, StepRecord};
-use super::request::{Sent, TOO_LARGE, Target, slice_folder, wrapped};
+use super::request::{Sent, Target, slice_folder, wrapped};
 use super::script::{Job, attempt};
 use super::{file, log, reboot};
 use crate::event::{Events, Kind};
@@ -124,7 +124,9 @@ async fn commanded(
     }
     if let (StepKind::Collect { path: remote, .. }, true) = (&step.kind, record.succeeded) {
         let to = format!("collected/{}", record.path);
-        log::bring(scope, &hands.folder, &hands.target, remote, &to).await?;
+        // Among the receipts, which go: beside the file it would get into the image.
+        let packed = format!("{}/collected.gz", first.folder());
+        log::bring(scope, &hands.folder, &hands.target, remote, &packed, &to).await?;
         record.collected = Some(to);
     }
     Ok(())
@@ -163,21 +165,24 @@ fn judge(record: &mut AttemptRecord, step: &Step, folder: &RunFolder) -> Result<
     } else {
         Vec::new()
     };
+    let said = if is_script {
+        None
+    } else {
+        last_line(record, folder)
+    };
     record.unmet = expectations
         .unmet(record.exit_code, &output)
         .iter()
-        .map(|unmet| explain(unmet, record, folder))
+        .map(|unmet| said.clone().unwrap_or_else(|| unmet.to_string()))
         .collect();
     Ok(())
 }
 
 /// The scripts that the host writes itself say why they failed in their last line.
-fn explain(unmet: &Unmet, record: &AttemptRecord, folder: &RunFolder) -> String {
-    if record.exit_code == Some(TOO_LARGE) {
-        let tail = folder.tail(&record.log, 1000).unwrap_or_default();
-        return String::from_utf8_lossy(&tail).trim().to_owned();
-    }
-    unmet.to_string()
+fn last_line(record: &AttemptRecord, folder: &RunFolder) -> Option<String> {
+    let tail = folder.tail(&record.log, 1000).unwrap_or_default();
+    let text = String::from_utf8_lossy(&tail);
+    text.trim().lines().next_back().map(ToOwned::to_owned)
 }
 
 /// The bytes that a `write` step sends, and whether they are the archive of a folder.
