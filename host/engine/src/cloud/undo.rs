@@ -2,7 +2,7 @@
 
 use darkroom_ecs::action::{
     DeleteImage, DeleteInstance, DeleteSnapshot, DescribeImageSharePermission, DescribeImages,
-    Image, ImageStatus, ModifyImageSharePermission,
+    DescribeSnapshots, Image, ImageStatus, ModifyImageSharePermission, TagResources,
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
@@ -96,16 +96,21 @@ impl Cloud {
         };
         let found = self.call(region, &action).await?.images.image;
         for image in &found {
-            self.discard_image(region, image).await?;
+            self.discard_image(region, run, purpose, image).await?;
         }
+        self.discard_snapshots(region, run, purpose).await?;
         Ok(json!(
             found.iter().map(|one| &one.image_id).collect::<Vec<_>>()
         ))
     }
 
+    /// Deletes an image. Its snapshots are tagged before, since only the image knows
+    /// them: whoever goes on after a crash finds them still.
     async fn discard_image(
         &self,
         region: &RegionId,
+        run: &RunId,
+        purpose: &str,
         image: &Image,
     ) -> Result<(), Failure<Trouble>> {
         let unfinished = [ImageStatus::Creating, ImageStatus::Waiting];
@@ -128,6 +133,16 @@ impl Cloud {
             }
         }
         self.unshare(region, &image.image_id).await?;
+        let disks = image.disk_device_mappings.disk_device_mapping.iter();
+        for disk in disks.filter(|disk| !disk.snapshot_id.is_empty()) {
+            let action = TagResources {
+                region_id: region.clone(),
+                resource_type: "snapshot".into(),
+                resource_id: vec![disk.snapshot_id.to_string()],
+                tag: tags::of(run, purpose),
+            };
+            ignore_missing(self.call(region, &action).await.map(drop))?;
+        }
         let action = DeleteImage {
             region_id: region.clone(),
             image_id: image.image_id.clone(),
@@ -135,12 +150,28 @@ impl Cloud {
             ..DeleteImage::default()
         };
         ignore_missing(self.call(region, &action).await.map(drop))?;
-        for disk in &image.disk_device_mappings.disk_device_mapping {
-            if disk.snapshot_id.is_empty() {
-                continue;
-            }
+        darkroom_failpoint::reach("engine.discard").await;
+        Ok(())
+    }
+
+    /// Deletes the snapshots of images that are gone, found by the tags that
+    /// [`Self::discard_image`] gave them.
+    async fn discard_snapshots(
+        &self,
+        region: &RegionId,
+        run: &RunId,
+        purpose: &str,
+    ) -> Result<(), Failure<Trouble>> {
+        let action = DescribeSnapshots {
+            region_id: region.clone(),
+            tag: tags::of(run, purpose),
+            max_results: Some(100),
+            ..DescribeSnapshots::default()
+        };
+        let found = self.call(region, &action).await?.snapshots.snapshot;
+        for snapshot in found {
             let action = DeleteSnapshot {
-                snapshot_id: disk.snapshot_id.clone(),
+                snapshot_id: snapshot.snapshot_id,
                 force: Some(true),
             };
             ignore_missing(self.call(region, &action).await.map(drop))?;
