@@ -300,6 +300,10 @@ impl Engine {
     /// # Errors
     /// Why it has not come to an end. What went wrong inside the run is in the outcome.
     pub async fn drive(&self, run: &RunId, drive: Drive) -> Result<Outcome, EngineError> {
+        // That there is such a run, before a lock is made for it.
+        self.view(run).await?;
+        let lock = self.journal.lock(run)?;
+        // Whoever held the lock until now may have ended it.
         let view = self.view(run).await?;
         if let Some(status) = view.status {
             return Err(EngineError::Ended {
@@ -307,9 +311,8 @@ impl Engine {
                 status,
             });
         }
-        let lock = self.journal.lock(run)?;
         let folder = self.folder(run);
-        let checked = self.recheck(&view.header, &folder)?;
+        let checked = self.recheck(run, &view.header, &folder)?;
         let path = folder.file("events.ndjson");
         let events = Events::open(&path, run.clone(), Arc::clone(&self.clock), drive.watcher)
             .map_err(|source| EngineError::Folder {
@@ -419,14 +422,22 @@ impl Engine {
     }
 
     /// The checked template of a run that has begun, from its own copies.
-    fn recheck(&self, header: &Header, folder: &RunFolder) -> Result<Checked, EngineError> {
+    fn recheck(
+        &self,
+        run: &RunId,
+        header: &Header,
+        folder: &RunFolder,
+    ) -> Result<Checked, EngineError> {
         let path = folder.file("template.yaml");
         let text = std::fs::read_to_string(&path).map_err(|source| EngineError::Folder {
             act: "read",
             path,
             source,
         })?;
-        let cloud: Where = header.cloud.parse().unwrap_or(Where::Local);
+        let cloud: Where = header.cloud.parse().map_err(|_| EngineError::Record {
+            run: run.clone(),
+            problem: format!("{} can't be a cloud", header.cloud),
+        })?;
         let with = CheckWith {
             file_name: &header.file,
             resolve: ResolveWith {

@@ -58,12 +58,13 @@ pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Man
             status: Status::Releasing,
         });
     }
+    let started = work.events.now();
     let left = unwind(session, work).await?;
     if trouble.is_some() {
         work.events.tell(Kind::StageFinished {
             path: "clean up".into(),
             ok: left.is_empty(),
-            seconds: 0.0,
+            seconds: work.events.seconds_since(started),
         });
     }
     let (status, error) = trouble.unwrap_or_else(|| ended(&progress));
@@ -86,9 +87,11 @@ fn ended(progress: &Progress) -> (Status, Option<Trouble>) {
             }),
         );
     }
-    let failed = progress.distributed.iter().flat_map(|one| &one.regions);
-    let first = failed.into_iter().find_map(|one| one.error.clone());
-    match first {
+    let regions = progress.distributed.iter().flat_map(|one| &one.regions);
+    let errors: Vec<_> = regions.map(|one| one.error.clone()).collect();
+    match errors.iter().flatten().next().cloned() {
+        // The image is nowhere: what a region could not finish is undone.
+        Some(trouble) if errors.iter().all(Option::is_some) => (Status::Failed, Some(trouble)),
         Some(trouble) => (Status::PartitionSuccess, Some(trouble)),
         None => (Status::Success, None),
     }
@@ -313,4 +316,36 @@ pub(crate) fn images(manifest: &Manifest) -> Vec<ImageOf> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::distribute::Placed;
+
+    #[test]
+    fn an_image_that_is_in_no_region_is_no_success() {
+        let region = |error: bool| Placed {
+            region: "cn-hangzhou".parse().unwrap(),
+            image: None,
+            shared_with: Vec::new(),
+            family: None,
+            error: error.then(|| Trouble::TooLong {
+                subject: "it".into(),
+                seconds: 1,
+            }),
+            undo: None,
+        };
+        let status = |errors: [bool; 2]| {
+            let regions = errors.map(region).into();
+            ended(&Progress {
+                distributed: Some(Distributed { regions }),
+                ..Progress::default()
+            })
+            .0
+        };
+        assert_eq!(status([false, false]), Status::Success);
+        assert_eq!(status([false, true]), Status::PartitionSuccess);
+        assert_eq!(status([true, true]), Status::Failed);
+    }
 }

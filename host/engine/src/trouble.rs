@@ -147,9 +147,7 @@ impl Trouble {
                 (!hints.is_empty()).then(|| hints.join("\n"))
             }
             Self::Refused { code, .. } => refused_hint(code),
-            Self::Unreachable { .. } => {
-                Some("check the network and the endpoint, then resume the run".into())
-            }
+            Self::Unreachable { .. } => Some("check the network and the endpoint".into()),
             Self::Step { path, .. } => Some(format!(
                 "`darkroom runs logs last {path}` shows all of its output"
             )),

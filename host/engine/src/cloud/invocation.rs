@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkroom_ecs::action::{
-    DescribeInvocationResults, InvocationResult, RebootInstance, RunCommand,
+    DescribeInvocationResults, InstanceStatus, InvocationResult, RebootInstance, RunCommand,
 };
 use darkroom_ecs::id::{InstanceId, InvokeId, RegionId};
 use darkroom_journal::{Attempt, Failure};
@@ -119,7 +119,8 @@ impl Cloud {
     }
 
     /// Reboots, unless an earlier attempt has: then the boot id is no longer `before`,
-    /// or the instance is on its way and its agent doesn't answer.
+    /// or the instance is on its way and its agent doesn't answer. The cloud refuses a
+    /// second one on the way, be it that the answer to the first was lost.
     pub(super) async fn reboot(
         &self,
         region: &RegionId,
@@ -144,7 +145,16 @@ impl Cloud {
             instance_id: instance.clone(),
             ..RebootInstance::default()
         };
-        self.call(region, &action).await?;
-        Ok(json!({}))
+        match self.call(region, &action).await {
+            Ok(_) => Ok(json!({})),
+            Err(refused @ Failure::Final(_)) => {
+                let on_its_way = [InstanceStatus::Stopping, InstanceStatus::Starting];
+                match self.instance(region, instance).await? {
+                    Some(found) if on_its_way.contains(&found.status) => Ok(json!({})),
+                    _ => Err(refused),
+                }
+            }
+            Err(unavailable) => Err(unavailable),
+        }
     }
 }
