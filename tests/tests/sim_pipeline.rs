@@ -1,9 +1,5 @@
 //! A component written as WebAssembly text goes through all seven stages, in the local
 //! cloud's simulation.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what surprises a test ends it, also in its own functions"
-)]
 
 use darkroom_ecs::action::DescribeImages;
 use darkroom_engine::{Kind, Status};
