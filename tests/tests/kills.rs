@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 use darkroom_tests::house::{House, sandbox_can_run};
 
 use crate::books::Books;
-use crate::scene::Scene;
+use crate::scene::{Kind, Scene};
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,9 @@ fn undisturbed() -> &'static Books {
     static UNDISTURBED: OnceLock<Books> = OnceLock::new();
     UNDISTURBED.get_or_init(|| {
         let house = House::sandbox();
-        let template = scene::template(&house);
-        house.succeed(&["build", template.to_str().unwrap()]);
+        let arguments = scene::arguments(&house, Kind::default());
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        house.succeed(&arguments);
         Books::read(&house)
     })
 }
@@ -126,7 +127,11 @@ fn survive(victim: Victim, moment: Moment) {
     let undisturbed = undisturbed();
     let house = House::sandbox();
     let point = point(victim, moment);
-    let mut scene = Scene::begin(&house, point, moment == Moment::Command);
+    let kind = Kind {
+        hold: moment == Moment::Command,
+        ..Kind::default()
+    };
+    let mut scene = Scene::begin(&house, point, kind);
     let held = scene.reached();
     let pid = if (victim, moment) == (Victim::Supervisor, Moment::Copy) {
         scene.supervisor("test")
@@ -160,4 +165,43 @@ fn survive(victim: Victim, moment: Moment) {
     let books = Books::read(&house);
     assert_eq!(books.first_steps_attempts(), attempts);
     books.compare(undisturbed);
+}
+
+/// The build first looks at each new instance when that has come up and lost its power
+/// again: Running, which it waits for, was before.
+#[test]
+fn supervisors_are_killed_before_the_build_has_seen_their_instances_run() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let mut scene = Scene::begin(&house, "engine.launched", Kind::default());
+    for purpose in ["build", "test"] {
+        scene.reached();
+        let pid = scene.booted(purpose);
+        scene.kill(pid);
+        scene.let_go();
+    }
+    scene.succeeds();
+    Books::read(&house).compare(undisturbed());
+}
+
+/// The power is cut on the new boot, which the build has ordered and not seen yet.
+#[test]
+fn a_supervisor_is_killed_during_a_reboot() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let kind = Kind {
+        reboot: true,
+        ..Kind::default()
+    };
+    let mut scene = Scene::begin(&house, "engine.reboot", kind);
+    scene.reached();
+    let pid = scene.booted("build");
+    scene.kill(pid);
+    scene.let_go();
+    scene.succeeds();
+    Books::read(&house).compare_bills(undisturbed());
 }

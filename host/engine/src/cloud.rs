@@ -176,20 +176,42 @@ impl Cloud {
         Ok(answer.images.image.into_iter().next())
     }
 
+    /// An instance that the run can't do without.
+    async fn needed(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+    ) -> Result<Instance, Failure<Trouble>> {
+        self.instance(region, instance).await?.ok_or_else(|| {
+            Failure::Final(Trouble::State {
+                subject: format!("instance {instance}"),
+                problem: "it is gone".into(),
+                hint: Some("somebody or something deleted it while the run needed it".into()),
+            })
+        })
+    }
+
     async fn poll_instance(
         &self,
         region: &RegionId,
         instance: &InstanceId,
         wanted: &InstanceStatus,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let Some(found) = self.instance(region, instance).await? else {
-            return Err(Failure::Final(Trouble::State {
-                subject: format!("instance {instance}"),
-                problem: "it is gone".into(),
-                hint: Some("somebody or something deleted it while the run needed it".into()),
-            }));
-        };
+        let found = self.needed(region, instance).await?;
         Ok((found.status == *wanted).then_some(Value::Null))
+    }
+
+    async fn poll_up(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+    ) -> Result<Option<Value>, Failure<Trouble>> {
+        let found = self.needed(region, instance).await?;
+        Ok(match found.status {
+            InstanceStatus::Running => Some(Value::Bool(true)),
+            InstanceStatus::Stopped => Some(Value::Bool(false)),
+            _ => None,
+        })
     }
 
     async fn poll_agent(
@@ -314,6 +336,7 @@ impl World for Cloud {
 
     async fn poll(&self, condition: &Condition) -> Result<Poll, Failure<Trouble>> {
         let answer = match condition {
+            Condition::Up { region, instance } => self.poll_up(region, instance).await?,
             Condition::Instance {
                 region,
                 instance,

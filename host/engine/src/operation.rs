@@ -125,6 +125,13 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "until", rename_all = "kebab-case")]
 pub enum Condition {
+    /// The instance runs. Answers `false` when it has stopped instead.
+    Up {
+        /// The region.
+        region: RegionId,
+        /// Which one.
+        instance: InstanceId,
+    },
     /// The instance has this status.
     Instance {
         /// The region.

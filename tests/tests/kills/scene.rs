@@ -37,6 +37,7 @@ build:
     with: { script: echo x >> /var/lib/marker-2 }
   - uses: darkroom:files
     with: { path: /etc/marked, text: marked }
+# then
   - run: echo x >> /var/lib/marker-3
 test:
   - uses: darkroom:shell
@@ -50,9 +51,23 @@ pub const MARKERS: usize = 3;
 /// The template's regions.
 pub const REGIONS: [&str; 2] = ["cn-hangzhou", "cn-beijing"];
 
-/// Writes the template.
-pub fn template(house: &House) -> PathBuf {
-    house.write("image.yaml", TEMPLATE)
+/// How a build differs from the plain one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kind {
+    /// The first step is held in its middle.
+    pub hold: bool,
+    /// The instance is rebooted before the last step.
+    pub reboot: bool,
+}
+
+/// Writes the template and gives the arguments that build it.
+pub fn arguments(house: &House, kind: Kind) -> Vec<String> {
+    let then = if kind.reboot { "  - reboot: {}" } else { "" };
+    let template = house.write("image.yaml", &TEMPLATE.replace("# then", then));
+    let hold = if kind.hold { "hold=yes" } else { "hold=no" };
+    ["build", template.to_str().unwrap(), "-p", hold]
+        .map(ToOwned::to_owned)
+        .to_vec()
 }
 
 /// A build that a fail point holds. Dropping it ends the build; in a failed test it also
@@ -65,13 +80,11 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Starts a build in which somebody will stop at `point`, and which holds its first
-    /// step if asked to.
-    pub fn begin(house: &'a House, point: &'static str, hold: bool) -> Self {
-        let template = template(house);
+    /// Starts a build in which somebody will stop at `point`.
+    pub fn begin(house: &'a House, point: &'static str, kind: Kind) -> Self {
+        let arguments = arguments(house, kind);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let hit = house.path("hit");
-        let hold = if hold { "hold=yes" } else { "hold=no" };
-        let arguments = ["build", template.to_str().unwrap(), "-p", hold];
         Self {
             build: house.start_armed(&arguments, point, &hit),
             house,
@@ -147,6 +160,17 @@ impl<'a> Scene<'a> {
             .join(path)
     }
 
+    /// Waits until the instance for a purpose has been booted, and gives its supervisor.
+    pub fn booted(&mut self, purpose: &str) -> u32 {
+        let house = self.house;
+        self.wait("the boot", || {
+            let status = house.admin("/-/status");
+            let idle = status["jobs"].as_array().unwrap().is_empty();
+            (idle && status["instances"]["Running"] == 1).then_some(())
+        });
+        self.supervisor(purpose)
+    }
+
     /// Waits until the held step is in its middle.
     pub fn wait_for_the_command(&mut self) {
         let held = self.inside("var/lib/held");
@@ -175,7 +199,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Lets the process go on that waits at the point.
+    /// Lets the process go on that waits at the point. It is then armed again.
     pub fn let_go(&self) {
         std::fs::remove_file(&self.hit).unwrap();
     }

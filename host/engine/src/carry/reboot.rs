@@ -24,15 +24,7 @@ pub(super) async fn reboot(
     target: &Target,
     timeout_seconds: u32,
 ) -> Result<AttemptRecord, Stop> {
-    let before = probe(&scope.scope("before"), target)
-        .await?
-        .ok_or_else(|| {
-            Stop::Failed(Trouble::State {
-                subject: format!("instance {}", target.instance),
-                problem: "its boot id can't be read".into(),
-                hint: None,
-            })
-        })?;
+    let before = before(&scope.scope("before"), target).await?;
     scope
         .run(Operation::Reboot {
             region: target.region.clone(),
@@ -44,9 +36,14 @@ pub(super) async fn reboot(
     let mut pause = Duration::from_millis(100);
     let mut waited = Duration::ZERO;
     let after = loop {
-        match probe(&scope.scope("look"), target).await? {
+        let look = scope.scope("look");
+        match probe(&look, target).await? {
             Some(now) if now != before => break Some(now),
             _ if waited >= Duration::from_secs(timeout_seconds.into()) => break None,
+            // Its power was cut: nobody else starts it again.
+            None if script::has_stopped(&look, target).await? => {
+                script::revive(&look, target).await?;
+            }
             _ => {}
         }
         scope.sleep(pause).await?;
@@ -70,6 +67,21 @@ pub(super) async fn reboot(
             Some(_) => Vec::new(),
             None => vec![format!("no new boot id within {timeout_seconds} s")],
         },
+    })
+}
+
+/// The boot id to compare with. One whose agent is lost is brought back first.
+async fn before(scope: &Scope, target: &Target) -> Result<String, Stop> {
+    if let Some(id) = probe(scope, target).await? {
+        return Ok(id);
+    }
+    script::revive(scope, target).await?;
+    probe(scope, target).await?.ok_or_else(|| {
+        Stop::Failed(Trouble::State {
+            subject: format!("instance {}", target.instance),
+            problem: "its boot id can't be read".into(),
+            hint: None,
+        })
     })
 }
 

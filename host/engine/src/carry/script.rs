@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use darkroom_ecs::action::{Action, InstanceStatus, RunCommand, StartInstance};
+use darkroom_ecs::action::{
+    Action, DescribeInstances, InstanceStatus, JsonList, RunCommand, StartInstance,
+};
 use darkroom_journal::Waited;
 
 use super::file;
@@ -25,6 +27,13 @@ pub const INTERRUPTIONS: u32 = 3;
 
 /// How often a command is sent again for one attempt, when the agent didn't take it.
 const SENDINGS: u32 = 5;
+
+/// How often an instance is started that does not stay up.
+const STARTS: u32 = 3;
+
+/// The pause before the next start; also the time that a cloud has to show a start that
+/// it has accepted.
+const BETWEEN_STARTS: Duration = Duration::from_secs(2);
 
 /// How long an instance may take to run, and its agent to answer.
 pub const START: Duration = Duration::from_mins(10);
@@ -143,36 +152,62 @@ fn is_interrupted(invocation: &Invocation, place: &Place) -> bool {
 }
 
 /// Brings an instance back whose agent was lost: started where it stopped, then awaited.
+/// One may lose its power while it comes up, so it is started more than once.
 pub(crate) async fn revive(scope: &Scope, target: &Target) -> Result<(), Stop> {
     let scope = scope.scope("revive");
-    for _ in 0..2 {
-        if agent(&scope, target).await? {
-            return Ok(());
+    let mut starts = 0;
+    while !agent(&scope, target).await? {
+        if starts == STARTS {
+            return Err(Stop::Failed(Trouble::State {
+                subject: format!("instance {}", target.instance),
+                problem: format!("it was started {STARTS} times and does not stay up"),
+                hint: None,
+            }));
         }
+        starts += 1;
         let start = StartInstance {
             instance_id: target.instance.clone(),
             ..StartInstance::default()
         };
         let operation = Operation::ecs(&target.region, &start).map_err(Stop::Failed)?;
         scope.run(operation).await?;
-        let running = Condition::Instance {
-            region: target.region.clone(),
-            instance: target.instance.clone(),
-            status: InstanceStatus::Running,
-        };
-        if scope.wait(running, START).await? == Waited::TimedOut {
-            break;
+        if !up(&scope, target).await? {
+            scope.sleep(BETWEEN_STARTS).await?;
         }
     }
-    Err(Stop::Failed(Trouble::State {
-        subject: format!("instance {}", target.instance),
-        problem: "its agent was lost and did not come back".into(),
-        hint: None,
-    }))
+    Ok(())
+}
+
+/// Waits until an instance that is on its way runs; false when it has stopped instead.
+pub(crate) async fn up(scope: &Scope, target: &Target) -> Result<bool, Stop> {
+    let condition = Condition::Up {
+        region: target.region.clone(),
+        instance: target.instance.clone(),
+    };
+    match scope.wait(condition, START).await? {
+        Waited::Ready(value) => Ok(value.as_bool().unwrap_or(false)),
+        Waited::TimedOut => Err(Stop::Failed(Trouble::TooLong {
+            subject: format!("the start of instance {}", target.instance),
+            seconds: START.as_secs(),
+        })),
+    }
+}
+
+/// Whether the instance has stopped.
+pub(super) async fn has_stopped(scope: &Scope, target: &Target) -> Result<bool, Stop> {
+    let request = DescribeInstances {
+        region_id: target.region.clone(),
+        instance_ids: Some(JsonList(vec![target.instance.clone()])),
+        ..DescribeInstances::default()
+    };
+    let operation = Operation::ecs(&target.region, &request).map_err(Stop::Failed)?;
+    let found = crate::answer::<DescribeInstances>(scope.run(operation).await?)?;
+    let mut found = found.instances.instance.iter();
+    Ok(found.any(|one| one.status == InstanceStatus::Stopped))
 }
 
 /// Waits for the agent; false when the instance has stopped.
-pub(crate) async fn agent(scope: &Scope, target: &Target) -> Result<bool, Stop> {
+async fn agent(scope: &Scope, target: &Target) -> Result<bool, Stop> {
     let condition = Condition::Agent {
         region: target.region.clone(),
         instance: target.instance.clone(),

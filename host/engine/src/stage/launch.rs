@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use darkroom_ecs::action::{InstanceStatus, RunInstances, SystemDisk};
+use darkroom_ecs::action::{RunInstances, SystemDisk};
 use darkroom_ecs::id::{ImageId, InstanceId};
-use darkroom_journal::{UndoKey, Waited};
+use darkroom_journal::UndoKey;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Work;
-use crate::carry::{START, Target, agent};
-use crate::operation::{Condition, Operation};
+use crate::carry::{Target, revive, up};
+use crate::operation::Operation;
 use crate::survey::{Candidate, Survey};
 use crate::tags;
 use crate::trouble::Trouble;
@@ -89,7 +89,14 @@ pub(crate) async fn launch(
                 let answer = answer::<RunInstances>(value)?;
                 let instance = first_of(answer.instance_id_sets.instance_id_set)?;
                 darkroom_failpoint::reach("engine.launched").await;
-                running(&scope, work, &instance).await?;
+                let target = Target {
+                    region: work.region.clone(),
+                    instance: instance.clone(),
+                    run: work.run.clone(),
+                };
+                // One that has stopped on the way is started again like any other.
+                up(&scope, &target).await?;
+                revive(&scope, &target).await?;
                 return Ok(Launched {
                     instance,
                     candidate: candidate.clone(),
@@ -105,30 +112,6 @@ pub(crate) async fn launch(
         problem: "there is no place for it".into(),
         hint: None,
     })))
-}
-
-/// Waits until the instance runs and its agent answers.
-async fn running(scope: &Scope, work: &Work<'_>, instance: &InstanceId) -> Result<(), Stop> {
-    let condition = Condition::Instance {
-        region: work.region.clone(),
-        instance: instance.clone(),
-        status: InstanceStatus::Running,
-    };
-    if scope.wait(condition, START).await? == Waited::TimedOut {
-        return Err(Stop::Failed(Trouble::TooLong {
-            subject: format!("the start of instance {instance}"),
-            seconds: START.as_secs(),
-        }));
-    }
-    let target = Target {
-        region: work.region.clone(),
-        instance: instance.clone(),
-        run: work.run.clone(),
-    };
-    if agent(scope, &target).await? {
-        return Ok(());
-    }
-    crate::carry::revive(scope, &target).await
 }
 
 fn first_of(instances: Vec<InstanceId>) -> Result<InstanceId, Stop> {
