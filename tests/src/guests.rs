@@ -16,6 +16,16 @@ pub fn all_roles(runtime: &Runtime) -> Vec<u8> {
     pack::pack(runtime, &module, &[], "all-roles").unwrap()
 }
 
+/// The same, but its builder traps.
+pub fn trapping(runtime: &Runtime) -> Vec<u8> {
+    let text = std::fs::read_to_string(sources().join("all-roles.wat")).unwrap();
+    let begin = "(local.set $look (call $shell";
+    assert!(text.contains(begin));
+    let text = text.replacen(begin, &format!("(unreachable) {begin}"), 1);
+    let module = pack::embed(text.as_bytes(), "all-roles").unwrap();
+    pack::pack(runtime, &module, &[], "trapping").unwrap()
+}
+
 /// A folder of system components that all are `all-roles`: enough for every stage.
 pub fn system_folder(runtime: &Runtime, folder: &Path) {
     let bytes = all_roles(runtime);

@@ -149,3 +149,41 @@ fn killed_after_an_outcome() {
 fn killed_after_a_stage() {
     sweep("journal.stage", 1, 2);
 }
+
+/// Only the image knows its snapshots.
+#[test]
+fn killed_between_an_image_and_its_snapshots() {
+    let house = house();
+    assert!(killed(&house, "engine.imaging", 1));
+    let hit = house.path("hit");
+    std::fs::remove_file(&hit).unwrap();
+    let mut cancel = house.start_armed(&["runs", "cancel", "last"], "engine.discard", &hit);
+    wait_for("engine.discard", || hit.exists().then_some(()));
+    kill(cancel.id());
+    cancel.wait().unwrap();
+    house.run(&["resume", "last"]);
+    assert!(books(&house).0.is_empty());
+    assert_eq!(house.manifest()["status"], "CANCELLED");
+}
+
+/// A trap is not in the journal. A resume must not go on with what was being undone, even
+/// if the component would not trap any more.
+#[test]
+fn killed_while_a_failed_run_cleans_up() {
+    let house = house();
+    let runtime = Runtime::new(Config::default()).unwrap();
+    let name = house.path("components/all-roles.wasm");
+    let good = std::fs::read(&name).unwrap();
+    std::fs::write(&name, guests::trapping(&runtime)).unwrap();
+    // The third record is the verdict, after those of prepare and repair.
+    assert!(killed(&house, "journal.stage", 3));
+    let runs = house.path("state/runs");
+    let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap();
+    for kept in std::fs::read_dir(run.path().join("components")).unwrap() {
+        std::fs::write(kept.unwrap().path(), &good).unwrap();
+    }
+    let resumed = house.run(&["resume", "last"]);
+    assert_eq!(resumed.status.code(), Some(4), "{resumed:?}");
+    assert_eq!(house.manifest()["status"], "FAILED");
+    assert!(books(&house).0.is_empty());
+}

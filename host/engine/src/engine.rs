@@ -351,7 +351,13 @@ impl Engine {
             events: events.clone(),
             roles: Mutex::default(),
         };
-        let manifest = Box::pin(pipeline::run(&session, &work))
+        let stages = self.journal.stages(run).await?;
+        let finished = stages
+            .into_iter()
+            .filter(|stage| stage.finished.is_some())
+            .map(|stage| stage.name)
+            .collect();
+        let manifest = Box::pin(pipeline::run(&session, &work, &finished))
             .await
             .map_err(|stop| stopped(run, stop))?;
         let outcome = self.end(manifest, &folder).await?;

@@ -2,17 +2,21 @@
 //!
 //! ```text
 //! stages ── all finished ───────────────────> SUCCESS | PARTITION_SUCCESS | TEST_FAILED
-//!    │ failed    ── unwind ─────────────────> FAILED
-//!    │ cancelled ── unwind ─────────────────> CANCELLED
+//!    │ failed    ── verdict ── unwind ──────> FAILED
+//!    │ cancelled ── verdict ── unwind ──────> CANCELLED
 //!    └ unavailable, diverged, other version ─> not ended: resume
 //! ```
 //!
-//! Whatever the end, what was made and not kept is undone, so that nothing is left.
+//! Whatever the end, what was made and not kept is undone, so that nothing is left. The
+//! verdict is recorded before that: not every failure is in the journal (a component that
+//! was too slow, a full disk), and a resume must not go on with what is being undone.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use darkroom_journal::{Session, UndoFailure, UndoProblem};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::Stop;
 use crate::cloud::Cloud;
@@ -40,19 +44,45 @@ pub(crate) struct Progress {
     pub distributed: Option<Distributed>,
 }
 
-/// Runs all stages and ends the run, or says why it can't be ended now.
+/// The record of a run that doesn't go through all its stages.
+const VERDICT: &str = "verdict";
+
+/// How a run ends that doesn't go through all its stages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Verdict {
+    status: Status,
+    trouble: Option<Trouble>,
+}
+
+/// Runs all stages and ends the run, or says why it can't be ended now. `finished` are
+/// the records that an earlier process has left.
 ///
 /// What could not be undone is named in the manifest; the run has not ended then.
-pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Manifest, Stop> {
+pub(crate) async fn run(
+    session: &Session<Cloud>,
+    work: &Work<'_>,
+    finished: &BTreeSet<String>,
+) -> Result<Manifest, Stop> {
     let mut progress = Progress::default();
-    let result = stages(session, work, &mut progress).await;
-    let trouble = match result {
-        Ok(()) => None,
+    let judged = finished.contains(VERDICT);
+    let result = stages(session, work, &mut progress, judged.then_some(finished)).await;
+    let verdict = match result {
+        Ok(()) if !judged => None,
+        // What was recorded counts, and this is not looked at.
+        Ok(()) => Some((Status::Failed, None)),
         Err(Stop::Failed(trouble)) => Some((Status::Failed, Some(trouble))),
         Err(Stop::Cancelled) => Some((Status::Cancelled, None)),
         Err(stop) => return Err(stop),
     };
-    if trouble.is_some() {
+    let verdict = match verdict {
+        Some((status, trouble)) => {
+            let verdict = Verdict { status, trouble };
+            let recorded = session.stage(VERDICT, RECORDS, |_| async { Ok(verdict) });
+            Some(recorded.await?)
+        }
+        None => None,
+    };
+    if verdict.is_some() {
         work.events.tell(Kind::StageStarted {
             path: "clean up".into(),
             status: Status::Releasing,
@@ -60,14 +90,17 @@ pub(crate) async fn run(session: &Session<Cloud>, work: &Work<'_>) -> Result<Man
     }
     let started = work.events.now();
     let left = unwind(session, work).await?;
-    if trouble.is_some() {
+    if verdict.is_some() {
         work.events.tell(Kind::StageFinished {
             path: "clean up".into(),
             ok: left.is_empty(),
             seconds: work.events.seconds_since(started),
         });
     }
-    let (status, error) = trouble.unwrap_or_else(|| ended(&progress));
+    let (status, error) = match verdict {
+        Some(verdict) => (verdict.status, verdict.trouble),
+        None => ended(&progress),
+    };
     Ok(manifest(work, &progress, status, error.as_ref(), left))
 }
 
@@ -97,11 +130,17 @@ fn ended(progress: &Progress) -> (Status, Option<Trouble>) {
     }
 }
 
+/// Runs the stages, or, where `only` is given, reads those records again and no more.
 async fn stages(
     session: &Session<Cloud>,
     work: &Work<'_>,
     progress: &mut Progress,
+    only: Option<&BTreeSet<String>>,
 ) -> Result<(), Stop> {
+    let closed = |stage: &str| only.is_some_and(|finished| !finished.contains(stage));
+    if closed("prepare") {
+        return Ok(());
+    }
     let prepared = told(work, "prepare", Status::Preparing, async {
         session
             .stage("prepare", RECORDS, |scope| prepare::run(scope, work))
@@ -109,6 +148,9 @@ async fn stages(
     })
     .await?;
     progress.prepared = Some(prepared.clone());
+    if closed("repair") {
+        return Ok(());
+    }
     let repaired = told(work, "repair", Status::Repairing, async {
         session
             .stage("repair", RECORDS, |scope| {
@@ -118,6 +160,9 @@ async fn stages(
     })
     .await?;
     progress.repaired = repaired.role;
+    if closed("build") {
+        return Ok(());
+    }
     let built = told(work, "build", Status::Building, async {
         session
             .stage("build", RECORDS, |scope| build::run(scope, work, &prepared))
@@ -125,6 +170,9 @@ async fn stages(
     })
     .await?;
     progress.built = built.roles;
+    if closed("image") {
+        return Ok(());
+    }
     let imaged = told(work, "image", Status::Building, async {
         session
             .stage("image", RECORDS, |scope| image::run(scope, work, &prepared))
@@ -132,6 +180,9 @@ async fn stages(
     })
     .await?;
     progress.imaged = Some(imaged.clone());
+    if closed("test") {
+        return Ok(());
+    }
     let tested = told(work, "test", Status::Testing, async {
         session
             .stage("test", RECORDS, |scope| {
@@ -142,6 +193,9 @@ async fn stages(
     .await?;
     progress.tested = Some(tested.clone());
     if tested.passed() {
+        if closed("distribute") {
+            return Ok(());
+        }
         let distributed = told(work, "distribute", Status::Distributing, async {
             session
                 .stage("distribute", RECORDS, |scope| {
@@ -151,6 +205,9 @@ async fn stages(
         })
         .await?;
         progress.distributed = Some(distributed);
+    }
+    if closed("release") {
+        return Ok(());
     }
     told(work, "release", Status::Releasing, async {
         session
