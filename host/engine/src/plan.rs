@@ -16,10 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::carry::wrap::hex;
-use crate::carry::{
-    BOOT_ID, COMMAND_LIMIT, Sent, command_folder, content, place, run_sent, slice_folder, slices,
-    wrapped,
-};
+use crate::carry::{BOOT_ID, Sent, content, parcel, place, slice_folder, slices, wrapped};
 use crate::check::{BuildPart, Checked, segment};
 use crate::role::Part;
 use crate::stage::prepare::query;
@@ -251,15 +248,13 @@ fn planned(component: Option<&Component>, step: &Step, path: &str) -> Result<Pla
             folder,
         }
     });
-    if let Some(text) = wrapped(step, &place, sent.as_ref()) {
-        let content = if text.len() > COMMAND_LIMIT {
-            requests.extend(sending(text.as_bytes(), &command_folder(&place)));
-            run_sent(&place)
-        } else {
-            text
-        };
+    if let Some(wrapped) = wrapped(step, &place, sent.as_ref()) {
+        let parcel = parcel(&place, &wrapped);
+        if let Some((text, folder)) = &parcel.file {
+            requests.extend(sending(text.as_bytes(), folder));
+        }
         requests.push(PlannedRequest::RunCommand {
-            content,
+            content: parcel.command,
             timeout: step.timeout_seconds,
         });
     }

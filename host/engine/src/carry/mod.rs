@@ -26,7 +26,7 @@ pub use invocation::Invocation;
 pub use reboot::{BOOT_ID, PROBE_SECONDS};
 pub use record::{AttemptRecord, StepRecord};
 pub use request::{COMMAND_LIMIT, SLICE, Target};
-pub(crate) use request::{Sent, command, command_folder, place, run_sent, slice_folder, wrapped};
+pub(crate) use request::{Sent, command, parcel, place, slice_folder, wrapped};
 pub(crate) use script::{is_away, revive, send, up};
 pub(crate) use step::{Hands, carry, content};
 pub(crate) use wrap::quote;

@@ -15,7 +15,7 @@ use darkroom_journal::RunId;
 
 use sha2::{Digest, Sha256};
 
-use super::wrap::{Place, RECEIPTS, Script, hex, quote, wrap};
+use super::wrap::{Place, RECEIPTS, Script, Wrapped, hex, quote, wrap};
 use crate::tags;
 
 /// Bytes of a script that fit into one RunCommand: 24 KB after base64.
@@ -69,9 +69,38 @@ pub fn slice_folder(place: &Place) -> String {
     format!("{}/{}/{}/parts", place.root, place.run, place.step)
 }
 
-/// The folder that the slices of a long command are sent to.
-pub fn command_folder(place: &Place) -> String {
-    format!("{}.command", place.folder())
+/// The line that holds a run's id is not longer than this.
+const RUN_LINE: usize = 100;
+
+/// How a wrapped script reaches the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// What is sent by file first, and to which folder; none where it fits into the
+    /// command.
+    pub file: Option<(String, String)>,
+    /// The command.
+    pub command: String,
+}
+
+/// How `wrapped` reaches the instance at `place`. The same in every run: what is sent by
+/// file does not hold the run's id, nor does its length decide.
+pub fn parcel(place: &Place, wrapped: &Wrapped) -> Parcel {
+    let file = wrapped.file();
+    if file.len() + RUN_LINE <= COMMAND_LIMIT {
+        return Parcel {
+            file: None,
+            command: wrapped.command(&place.run),
+        };
+    }
+    let folder = format!("{}.command", place.folder());
+    Parcel {
+        command: format!(
+            "cd {} && cat [0-9]* > command-$$ && exec /bin/sh command-$$ {}\n",
+            quote(&folder),
+            quote(&place.run)
+        ),
+        file: Some((file, folder)),
+    }
 }
 
 /// The name of the `index`th slice; names sort in the order of the slices.
@@ -79,16 +108,9 @@ pub fn slice_name(index: u64) -> String {
     format!("{index:06}")
 }
 
-/// The bare command that runs a script which was sent by file. Each sending puts it
-/// together in a file of its own: a shell may still be reading an earlier one's.
-pub fn run_sent(place: &Place) -> String {
-    let folder = quote(&command_folder(place));
-    format!("cd {folder} && cat [0-9]* > command-$$ && exec /bin/sh command-$$\n")
-}
-
 /// The wrapped text of a step's one command; none for a reboot, which has none.
-/// `digest` is the SHA-256 of what has been sent for a file, and whether it is a folder.
-pub fn wrapped(step: &Step, place: &Place, sent: Option<&Sent>) -> Option<String> {
+/// `sent` is what has been sent for a file.
+pub fn wrapped(step: &Step, place: &Place, sent: Option<&Sent>) -> Option<Wrapped> {
     let text = match &step.kind {
         StepKind::Shell { script, .. } => {
             return Some(wrap(
@@ -172,18 +194,19 @@ fn check_digest(sha256: &str) -> String {
     )
 }
 
-fn join(place: &Place, sent: &Sent) -> String {
+/// The slices lie beside the receipt folder of the attempt whose script this is.
+fn join(sent: &Sent) -> &'static str {
     if sent.size == 0 {
-        return ": > \"$new\"\n".into();
+        return ": > \"$new\"\n";
     }
-    format!("cat {}/[0-9]* > \"$new\"\n", quote(&slice_folder(place)))
+    "cat \"$(dirname \"$0\")\"/../parts/[0-9]* > \"$new\"\n"
 }
 
 fn assemble(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
     format!(
         "{}{}{}{}",
         beginning(path, place),
-        join(place, sent),
+        join(sent),
         check_digest(&sent.sha256),
         ending(step)
     )
@@ -197,7 +220,7 @@ fn unpack(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
         "set -eu\npath={}\n[ -d \"$path\" ] || {{ mkdir -p \"$path\"; chown {owner} \"$path\"; }}\nnew=$path/{}\n{UNTIL_THE_END}{}{}tar -x -f \"$new\" -C \"$path\" --no-same-owner\ntar -t -f \"$new\" | while IFS= read -r name; do\n  while [ \"$name\" != . ]; do\n    chown -h {owner} \"$path/$name\"\n    name=$(dirname \"$name\")\n  done\ndone\n",
         quote(path),
         draft(place),
-        join(place, sent),
+        join(sent),
         check_digest(&sent.sha256),
     )
 }
@@ -231,6 +254,28 @@ mod tests {
         assert!(slice_name(9) < slice_name(10));
     }
 
+    #[test]
+    fn what_does_not_fit_goes_by_file_whatever_the_run_is_called() {
+        let parcel = |run: &str, length: usize| {
+            let place = place(run, "build/1-run/0", "1");
+            let text = "x".repeat(length);
+            let script = Script {
+                text: &text,
+                ..Script::default()
+            };
+            parcel(&place, &wrap(&place, &script))
+        };
+        let mut by_file = 0;
+        for length in (COMMAND_LIMIT - 3000)..COMMAND_LIMIT {
+            let (short, long) = (parcel("RUN", length), parcel(&"r".repeat(60), length));
+            assert!(long.command.len() <= COMMAND_LIMIT);
+            let content = |parcel: &Parcel| parcel.file.as_ref().map(|(text, _)| text.clone());
+            assert_eq!(content(&short), content(&long));
+            by_file += usize::from(short.file.is_some());
+        }
+        assert!((1..3000).contains(&by_file), "{by_file}");
+    }
+
     /// The scripts are run for real, on files of this test's own.
     #[test]
     fn a_file_is_put_together_checked_and_moved() {
@@ -262,8 +307,9 @@ mod tests {
             size: 7,
             folder: false,
         };
+        std::fs::create_dir_all(place.folder()).unwrap();
         let run = |text: &str| {
-            let file = root.path().join("script");
+            let file = format!("{}/script", place.folder());
             std::fs::write(&file, text).unwrap();
             std::process::Command::new("sh").arg(file).output().unwrap()
         };
@@ -324,7 +370,6 @@ mod tests {
             size: archive.len() as u64,
             folder: true,
         };
-        // Where the wrapper keeps it.
         std::fs::create_dir_all(place.folder()).unwrap();
         let file = format!("{}/script", place.folder());
         let text = unpack(target.to_str().unwrap(), &step, &place, &sent);

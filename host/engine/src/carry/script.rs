@@ -15,8 +15,8 @@ use super::file;
 use super::invocation::Invocation;
 use super::log::{keep, patience};
 use super::record::AttemptRecord;
-use super::request::{COMMAND_LIMIT, Target, command, command_folder, run_sent};
-use super::wrap::{INTERRUPTED_CODE, Place};
+use super::request::{Target, command, parcel};
+use super::wrap::{INTERRUPTED_CODE, Place, Wrapped};
 use crate::folder::RunFolder;
 use crate::operation::{Condition, Operation};
 use crate::trouble::Trouble;
@@ -48,7 +48,7 @@ pub(super) struct Job<'a> {
     pub name: &'a str,
     pub timeout_seconds: u32,
     /// The wrapped text at a place.
-    pub wrapped: &'a (dyn Fn(&Place) -> String + Sync),
+    pub wrapped: &'a (dyn Fn(&Place) -> Option<Wrapped> + Sync),
 }
 
 /// Makes attempt `number`; more than one record when it was interrupted.
@@ -82,25 +82,21 @@ pub(super) async fn attempt(
 
 /// Sends the wrapped script until the agent has taken it and it has ended.
 async fn until_taken(scope: &Scope, job: &Job<'_>, place: &Place) -> Result<Invocation, Stop> {
-    let text = (job.wrapped)(place);
+    let wrapped = (job.wrapped)(place).ok_or_else(|| {
+        Stop::Failed(Trouble::Internal {
+            subject: job.path.into(),
+            problem: "the step has no script".into(),
+        })
+    })?;
+    let parcel = parcel(place, &wrapped);
     let mut sending = 0;
     loop {
         sending += 1;
         let scope = scope.scope("send");
-        let content = if text.len() > COMMAND_LIMIT {
-            file::push(
-                &scope,
-                job.folder,
-                job.target,
-                text.as_bytes(),
-                &command_folder(place),
-            )
-            .await?;
-            run_sent(place)
-        } else {
-            text.clone()
-        };
-        let request = command(job.target, job.name, &content, job.timeout_seconds);
+        if let Some((text, folder)) = &parcel.file {
+            file::push(&scope, job.folder, job.target, text.as_bytes(), folder).await?;
+        }
+        let request = command(job.target, job.name, &parcel.command, job.timeout_seconds);
         match send(&scope, job.target, &request, job.path, job.timeout_seconds).await {
             Ok(invocation) if !invocation.is_lost() => return Ok(invocation),
             Ok(invocation) if sending == SENDINGS => return Ok(invocation),

@@ -99,7 +99,7 @@ async fn commanded(
         }
     };
     let path = record.path.clone();
-    let text = |place: &super::wrap::Place| wrapped(step, place, sent.as_ref()).unwrap_or_default();
+    let text = |place: &super::wrap::Place| wrapped(step, place, sent.as_ref());
     let job = Job {
         target: &hands.target,
         folder: &hands.folder,

@@ -20,7 +20,9 @@
 //! leaves one of these three states.
 //!
 //! Everything here is a pure function of its arguments: `plan` shows the very text that
-//! `build` sends. The module knows nothing of ECS; `request` beside it does.
+//! `build` sends. The run's id stands in it in one line, or in none where the text is sent
+//! by file, so that nothing else depends on the run: no length, no digest. The module
+//! knows nothing of ECS; `request` beside it does.
 
 use std::fmt::Write as _;
 
@@ -92,21 +94,47 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
-/// The wrapper of `script` at `place`, a POSIX shell script.
-pub fn wrap(place: &Place, script: &Script<'_>) -> String {
-    let mut text = String::with_capacity(script.text.len() + 2048);
-    text.push_str("#!/bin/sh\n");
-    let _ = writeln!(text, "# darkroom {} {}", place.step, place.attempt);
-    let _ = writeln!(text, "d={}", quote(&place.folder()));
-    let _ = writeln!(text, "mark={}", quote(&place.interrupted_mark()));
-    text.push_str(&LOOK_FIRST.replace("@CODE@", &INTERRUPTED_CODE.to_string()));
-    push_script(&mut text, script.text);
-    text.push_str("begin() {\n");
-    push_beginning(&mut text, &place.folder(), script);
-    text.push_str("}\n");
-    text.push_str(RUN);
-    text
+/// A wrapped script: a POSIX shell script that still has to be told its run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapped {
+    body: String,
 }
+
+impl Wrapped {
+    /// As a command of its own, for the run with this id.
+    pub fn command(&self, run: &str) -> String {
+        format!("#!/bin/sh\nrun={}\n{}", quote(run), self.body)
+    }
+
+    /// As a file that is run with the run's id as its argument; the same in every run.
+    pub fn file(&self) -> String {
+        format!("#!/bin/sh\nrun=$1\n{}", self.body)
+    }
+}
+
+/// The wrapper of `script` at `place`.
+pub fn wrap(place: &Place, script: &Script<'_>) -> Wrapped {
+    let mut body = String::with_capacity(script.text.len() + 2048);
+    let attempt = format!("{}/{}", place.step, place.attempt);
+    let _ = writeln!(body, "# darkroom {} {}", place.step, place.attempt);
+    let _ = writeln!(
+        body,
+        "d={}/\"$run\"/{}",
+        quote(&place.root),
+        quote(&attempt)
+    );
+    let _ = writeln!(body, "mark={INTERRUPTED_MARK}\"$run\"/{}", quote(&attempt));
+    body.push_str(&LOOK_FIRST.replace("@CODE@", &INTERRUPTED_CODE.to_string()));
+    push_script(&mut body, script.text);
+    body.push_str("begin() {\n");
+    push_beginning(&mut body, script);
+    body.push_str("}\n");
+    body.push_str(RUN);
+    Wrapped { body }
+}
+
+/// How the line of an interrupted script begins.
+const INTERRUPTED_MARK: &str = "'darkroom: interrupted '";
 
 /// What came of an earlier attempt, before anything is done. The pid is written a moment
 /// after `started`, and an empty one is as none. The folders down to the receipt can be
@@ -176,7 +204,8 @@ fn push_script(text: &mut String, script: &str) {
 /// The body of `begin`: user, environment, directory, then the script in the place of
 /// the shell. After the environment no variable of the wrapper is read: the author may
 /// have named one alike.
-fn push_beginning(text: &mut String, folder: &str, script: &Script<'_>) {
+fn push_beginning(text: &mut String, script: &Script<'_>) {
+    text.push_str("  set -- \"$d/script\"\n");
     let user = script.user.filter(|user| *user != "root");
     if let Some(user) = user {
         let quoted = quote(user);
@@ -196,11 +225,10 @@ fn push_beginning(text: &mut String, folder: &str, script: &Script<'_>) {
         }
         None => text.push_str("  cd \"$HOME\" 2>/dev/null || cd /\n"),
     }
-    let file = quote(&format!("{folder}/script"));
     let run = if script.text.starts_with("#!") {
-        file
+        "\"$1\""
     } else {
-        format!("/bin/sh {file}")
+        "/bin/sh \"$1\""
     };
     match user {
         Some(user) => {
@@ -253,7 +281,7 @@ mod tests {
             directory: Some("/"),
             ..Script::default()
         };
-        run(root, &wrap(&place(root), &script))
+        run(root, &wrap(&place(root), &script).command("run"))
     }
 
     #[test]
@@ -310,11 +338,13 @@ mod tests {
                 ..Script::default()
             },
         );
+        // As it is sent by file.
         let file = root.path().join("command");
-        std::fs::write(&file, text).unwrap();
+        std::fs::write(&file, text.file()).unwrap();
         let start = || {
             Command::new("sh")
                 .arg(&file)
+                .arg("run")
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap()
@@ -345,6 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_but_one_line_depends_on_the_run() {
+        let script = Script {
+            text: "echo",
+            ..Script::default()
+        };
+        let place = |run: &str| Place {
+            run: run.into(),
+            ..place(Path::new("/x"))
+        };
+        let (one, other) = (wrap(&place("0-1"), &script), wrap(&place("RUN"), &script));
+        assert_eq!(one, other);
+        assert_eq!(one.command("0-1").matches("0-1").count(), 1);
+        assert_eq!(one.command("0-1").replace("0-1", "RUN"), one.command("RUN"));
+    }
+
+    #[test]
     fn hostile_values_arrive_unchanged() {
         let root = tempfile::tempdir().unwrap();
         let value = "it's \"q\" $(id) `id` \\ \n * ? é 镜像 ; & | > < # ~ !\t";
@@ -354,21 +400,22 @@ mod tests {
             environment: &environment,
             ..Script::default()
         };
-        let out = run(root.path(), &wrap(&place(root.path()), &script));
+        let text = wrap(&place(root.path()), &script).command("run");
+        let out = run(root.path(), &text);
         assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
     }
 
     #[test]
     fn variables_named_like_the_wrappers_own_change_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let names = ["d", "user", "pid", "code", "boot", "mark", "old", "follow"];
+        let names = ["d", "run", "user", "pid", "code", "boot", "mark", "old"];
         let environment = names.map(|name| (name.to_owned(), "/nowhere".to_owned()));
         let script = Script {
             text: "echo \"$d $user $mark\"; exit 5",
             environment: &environment,
             ..Script::default()
         };
-        let text = wrap(&place(root.path()), &script);
+        let text = wrap(&place(root.path()), &script).command("run");
         for _ in 0..2 {
             let out = run(root.path(), &text);
             assert_eq!(
@@ -396,10 +443,8 @@ mod tests {
             ..Script::default()
         };
         // The receipts' own root is made by the wrapper, as in an instance.
-        let out = run(
-            root.path(),
-            &wrap(&place(&root.path().join("receipts")), &script),
-        );
+        let text = wrap(&place(&root.path().join("receipts")), &script);
+        let out = run(root.path(), &text.command("run"));
         assert_eq!(
             String::from_utf8_lossy(&out.stdout),
             "nobody\nagain\n",
