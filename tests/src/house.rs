@@ -77,6 +77,8 @@ impl House {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path("home"))
+            .env("CARGO_HOME", toolchain("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", toolchain("RUSTUP_HOME", ".rustup"))
             .env("DARKROOM_STATE", self.path("state"))
             .env("DARKROOM_LOCAL", self.local())
             .env("DARKROOM_CACHE", cache())
@@ -210,6 +212,14 @@ pub fn binary() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// Where the Rust toolchain keeps its things, which no house brings along.
+fn toolchain(variable: &str, folder: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder),
+        PathBuf::from,
+    )
 }
 
 /// The folder that houses share.

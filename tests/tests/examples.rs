@@ -1,0 +1,174 @@
+//! The examples, run as their readers run them: the real binary, real packages, a real
+//! system that comes up by its own init. Then what a reader changes first: the greeting.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what surprises a test ends it; one that did not run says so"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use darkroom_tests::house::{House, binary, sandbox_can_run};
+use serde_json::Value;
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Where guests are compiled; shared, so that what has been compiled is reused.
+fn guests() -> String {
+    binary()
+        .with_file_name("../guests")
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Copies a folder of sources without what was made of them.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_name() == "target" {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Replaces text in a file, which must be there.
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{} has no {from:?}", path.display());
+    std::fs::write(path, text.replace(from, to)).unwrap();
+}
+
+fn digest(path: &Path) -> String {
+    let output = Command::new("sha256sum").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether the packages that the base's sources name can be had.
+fn mirror_answers() -> bool {
+    let output = Command::new("apt-get")
+        .args(["--print-uris", "update"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let Some(address) = text.lines().find_map(|line| line.split('\'').nth(1)) else {
+        return false;
+    };
+    let answered = Command::new("curl")
+        .args(["-sSf", "-o", "/dev/null", "-m", "20", address])
+        .status()
+        .unwrap()
+        .success();
+    if !answered {
+        println!("not run: {address} does not answer");
+    }
+    answered
+}
+
+/// Copies all sources of guests into a house, where they find each other.
+fn guest_sources(house: &House) -> PathBuf {
+    let tree = house.path("tree");
+    for part in ["components", "examples", "sdk", "wit"] {
+        copy(&workspace().join(part), &tree.join(part));
+    }
+    tree
+}
+
+#[test]
+fn a_web_server_whose_greeting_was_edited() {
+    if !sandbox_can_run() || !mirror_answers() {
+        return;
+    }
+    let house = House::sandbox();
+    let folder = guest_sources(&house).join("examples/01-web-server");
+    let host = digest(&binary());
+    edit(
+        &folder.join("greeting/src/lib.rs"),
+        "from Darkroom",
+        "from my own darkroom",
+    );
+    edit(
+        &folder.join("image.yaml"),
+        "from Darkroom",
+        "from my own darkroom",
+    );
+    house.succeed(&[
+        "component",
+        "build",
+        folder.join("greeting").to_str().unwrap(),
+        "--target-dir",
+        &guests(),
+    ]);
+    let template = folder.join("image.yaml");
+    house.succeed(&[
+        "build",
+        template.to_str().unwrap(),
+        "-p",
+        "greeting=good day",
+    ]);
+    assert_eq!(digest(&binary()), host);
+    let manifest = house.manifest();
+    assert_eq!(manifest["status"], "SUCCESS");
+    let cases: Vec<&Value> = manifest["roles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|role| role["cases"].as_array().unwrap())
+        .collect();
+    let failed = |case: &&&Value| case["status"] != "passed";
+    assert!(cases.len() >= 4, "{cases:?}");
+    assert_eq!(cases.iter().filter(failed).count(), 0, "{cases:?}");
+    let regions: Vec<_> = manifest["regions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (&one["region"], one["shared_with"].as_array().unwrap().len()))
+        .collect();
+    assert_eq!(regions.len(), 2, "{regions:?}");
+    assert!(
+        regions.iter().all(|(_, shared)| *shared == 1),
+        "{regions:?}"
+    );
+}
+
+#[test]
+fn an_edited_system_component_is_used_without_touching_the_host() {
+    let house = House::new(darkroom_tests::house::Driver::Sim);
+    let host = digest(&binary());
+    let tree = guest_sources(&house);
+    edit(
+        &tree.join("components/files/src/lib.rs"),
+        "named(\"look at\"",
+        "named(\"peek at\"",
+    );
+    copy(
+        &binary().with_file_name("../components"),
+        &house.path("components"),
+    );
+    house.succeed(&[
+        "component",
+        "build",
+        tree.join("components/files").to_str().unwrap(),
+        "-o",
+        house.path("components/files.wasm").to_str().unwrap(),
+        "--target-dir",
+        &guests(),
+    ]);
+    house.write(
+        "image.yaml",
+        "name: web\nsource: { family: debian-12 }\nbuild:\n  - uses: darkroom:files\n    with: { path: /etc/motd, text: hi }\n",
+    );
+    let plan = house.succeed(&["plan"]);
+    assert!(plan.contains("peek at /etc/motd"), "{plan}");
+    assert_eq!(digest(&binary()), host);
+}
