@@ -5,8 +5,15 @@
 //! they promise. What kills processes is elsewhere.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "what surprises a test ends it, also in its own functions"
 )]
 
 mod copies;
+mod effects;
+mod guests;
+mod output;
+mod plan;
+mod repair;
+mod sharing;
 mod support;

@@ -128,12 +128,6 @@ pub(crate) fn billed(house: &House) -> Vec<String> {
     billed
 }
 
-/// The kinds of what would be billed now.
-pub(crate) fn kinds_billed(house: &House) -> Vec<String> {
-    let first = |line: String| line.split(' ').next().unwrap().to_owned();
-    billed(house).into_iter().map(first).collect()
-}
-
 /// Calls the cloud.
 ///
 /// # Errors
@@ -165,6 +159,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// An instance that somebody else has made.
+    pub(crate) fn of(client: &Arc<Client>, region: &str, instance: &str) -> Self {
+        Self {
+            client: Arc::clone(client),
+            region: region.into(),
+            instance: instance.into(),
+        }
+    }
+
     /// Boots an image and waits for the agent.
     pub(crate) async fn boot(client: Arc<Client>, region: &str, image: &str) -> Self {
         let network = call(&client, region, "DescribeVSwitches", &[])

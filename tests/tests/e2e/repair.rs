@@ -1,0 +1,144 @@
+//! The repairer: it leaves a healthy image alone, byte for byte, and mends a broken one.
+
+use darkroom_tests::house::{House, sandbox_can_run};
+use serde_json::Value;
+
+use crate::support::{HERE, Machine, built, command, image_in, of_action, param, requests};
+
+/// Every file of the machine with what a write would change. What the machine itself
+/// writes while it runs, and our receipts, are left out.
+const LISTING: &str = r"find / -xdev -path /var/lib/darkroom -prune -o -path /var/log -prune \
+        -o -path /var/lib/systemd -prune -o -path /var/lib/dbus -prune \
+        -o -path /etc/machine-id -prune -o -path /etc/resolv.conf -prune -o ! -type d -printf '%p %s %m %U %T@\n' | LC_ALL=C sort";
+
+fn listed(house: &House, repair: &str) -> (Value, String) {
+    let manifest = built(
+        house,
+        &format!(
+            "name: healthy\nsource: {{ family: debian-12 }}\nrepair: {repair}\nbuild:\n  - run: |\n      {LISTING}\n"
+        ),
+    );
+    let run = manifest["run"].as_str().unwrap();
+    let log = house
+        .path("state/runs")
+        .join(run)
+        .join("logs/build/1-run/0/1.log");
+    (manifest, std::fs::read_to_string(log).unwrap())
+}
+
+fn the_item(manifest: &Value) -> &Value {
+    let role = &manifest["roles"][0];
+    assert_eq!(role["path"], "repair/linux");
+    assert_eq!(role["items"].as_array().unwrap().len(), 1);
+    &role["items"][0]
+}
+
+#[test]
+fn a_healthy_image_is_not_written() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let (_, without) = listed(&house, "none");
+    let (manifest, with) = listed(&house, "standard");
+    assert!(
+        without.lines().count() > 5000 && without.contains("/etc/fstab "),
+        "{without}"
+    );
+    let changed: Vec<_> = with
+        .lines()
+        .filter(|line| !without.contains(line))
+        .collect();
+    assert_eq!(changed, [""; 0]);
+    assert_eq!(with.lines().count(), without.lines().count());
+    let item = the_item(&manifest);
+    assert_eq!(
+        (&item["name"], &item["status"]),
+        (&"GUESTOS.Fstab".into(), &"intact".into())
+    );
+
+    // Nor was it asked to write: no file was sent, and both scripts only look.
+    let requests = requests(&house);
+    assert!(of_action(&requests, "SendFile").is_empty());
+    let steps: Vec<_> = of_action(&requests, "RunCommand")
+        .into_iter()
+        .filter(|one| command(one).contains("# darkroom repair/linux/"))
+        .map(|one| param(one, "Name").to_owned())
+        .collect();
+    assert_eq!(steps, ["read /etc/fstab", "look at devices and mounts"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_in_fstab_is_repaired_and_the_machine_comes_up_again() {
+    if !sandbox_can_run() {
+        return;
+    }
+    const MISSING: &str = "UUID=0f0f0f0f-dead-beef-0000-000000000000 /data ext4 defaults 0 2";
+    // The machine is up, and mounting all that must be mounted succeeds.
+    const UP: &str = "timeout 20 systemctl is-system-running --wait && mount -a";
+    let house = House::sandbox();
+    let planted = built(
+        &house,
+        &format!(
+            "name: planted\nsource: {{ family: debian-12 }}\nrepair: none\nbuild:\n  - run: mkdir /data && echo '{MISSING}' >> /etc/fstab\n"
+        ),
+    );
+    let planted = image_in(&planted, HERE);
+
+    // The fault is one: what must be mounted can't be. (systemd waits for no device in
+    // a container, so that the machine does come up.)
+    let machine = Machine::boot(house.client(0), HERE, &planted).await;
+    let (code, said) = machine.run("mount -a").await;
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains("0f0f0f0f-dead-beef"), "{said}");
+    machine.delete().await;
+
+    let manifest = built(
+        &house,
+        &format!(
+            "\
+name: mended
+source: {{ image: {planted} }}
+repair: standard
+build:
+  - reboot: {{}}
+  - run: {UP}
+  - run: cat /etc/fstab
+test:
+  - uses: darkroom:shell
+    with: {{ test: '{UP}' }}
+"
+        ),
+    );
+    let item = the_item(&manifest);
+    assert_eq!(
+        (&item["name"], &item["status"]),
+        (&"GUESTOS.Fstab".into(), &"repaired".into())
+    );
+    let message = item["message"].as_str().unwrap();
+    assert!(
+        message.contains("0f0f0f0f-dead-beef") && message.contains("/data"),
+        "{message}"
+    );
+    let run = manifest["run"].as_str().unwrap();
+    let log = house
+        .path("state/runs")
+        .join(run)
+        .join("logs/build/3-run/0/1.log");
+    let fstab = std::fs::read_to_string(log).unwrap();
+    assert!(fstab.contains(&format!("was: {MISSING}\n")), "{fstab}");
+    assert!(
+        fstab.contains(" /data ext4 defaults,nofail 0 2\n"),
+        "{fstab}"
+    );
+
+    // A second look at the mended image finds nothing to do.
+    let mended = image_in(&manifest, HERE);
+    let again = built(
+        &house,
+        &format!(
+            "name: again\nsource: {{ image: {mended} }}\nrepair: standard\nbuild:\n  - run: 'true'\n"
+        ),
+    );
+    assert_eq!(the_item(&again)["status"], "intact");
+}
