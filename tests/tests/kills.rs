@@ -9,6 +9,8 @@
 //!
 //! The sandbox really runs everything here; without root the tests say 'not run'.
 #![expect(
+    clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "what surprises a test ends it, also in its own functions"
 )]
@@ -142,7 +144,7 @@ fn survive(victim: Victim, moment: Moment) {
     if moment == Moment::Command {
         scene.wait_for_the_command();
     }
-    scene.kill(pid);
+    Scene::kill(pid);
     match (victim, moment) {
         // The command that it was held in ends while nobody looks.
         (Victim::Build, Moment::Command) => scene.let_the_command_end(true),
@@ -179,7 +181,7 @@ fn supervisors_are_killed_before_the_build_has_seen_their_instances_run() {
     for purpose in ["build", "test"] {
         scene.reached();
         let pid = scene.booted(purpose);
-        scene.kill(pid);
+        Scene::kill(pid);
         scene.let_go();
     }
     scene.succeeds();
@@ -200,7 +202,7 @@ fn a_supervisor_is_killed_during_a_reboot() {
     let mut scene = Scene::begin(&house, "engine.reboot", kind);
     scene.reached();
     let pid = scene.booted("build");
-    scene.kill(pid);
+    Scene::kill(pid);
     scene.let_go();
     scene.succeeds();
     Books::read(&house).compare_bills(undisturbed());

@@ -19,7 +19,7 @@ use crate::scene::{MARKERS, REGIONS};
 /// What was found.
 pub struct Books {
     manifest: Value,
-    /// The error code of each RunInstances, in order; none where it made an instance.
+    /// The error code of each `RunInstances`, in order; none where it made an instance.
     launches: Vec<Option<String>>,
     /// How many of what is billed, and how many ever were.
     billed: BTreeMap<String, usize>,

@@ -178,7 +178,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Kills with SIGKILL, and sees it dead.
-    pub fn kill(&self, pid: u32) {
+    pub fn kill(pid: u32) {
         kill(pid);
         assert!(is_dead(pid));
     }
