@@ -347,9 +347,14 @@ async fn reset(inner: &Arc<Inner>, force: bool) -> Result<Value, Refusal> {
         })
         .await?;
     let numbers = promised.map_err(|running| {
+        let noun = if running == 1 {
+            "instance is"
+        } else {
+            "instances are"
+        };
         Refusal::Conflict(
-            format!("{running} instances are running"),
-            "delete them first, or reset with force",
+            format!("{running} {noun} running"),
+            "delete them first, or reset with `--force`",
         )
     })?;
     for number in numbers {

@@ -12,8 +12,11 @@
 mod copies;
 mod effects;
 mod guests;
+mod interrupts;
+mod looking;
 mod output;
 mod plan;
 mod repair;
+mod services;
 mod sharing;
 mod support;

@@ -68,14 +68,17 @@ fn a_healthy_image_is_not_written() {
     assert_eq!(steps, ["read /etc/fstab", "look at devices and mounts"]);
 }
 
+/// An entry whose device is nowhere.
+const MISSING: &str = "UUID=0f0f0f0f-dead-beef-0000-000000000000 /data ext4 defaults 0 2";
+
+/// The machine is up, and mounting all that must be mounted succeeds.
+const UP: &str = "timeout 20 systemctl is-system-running --wait && mount -a";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_in_fstab_is_repaired_and_the_machine_comes_up_again() {
     if !sandbox_can_run() {
         return;
     }
-    const MISSING: &str = "UUID=0f0f0f0f-dead-beef-0000-000000000000 /data ext4 defaults 0 2";
-    // The machine is up, and mounting all that must be mounted succeeds.
-    const UP: &str = "timeout 20 systemctl is-system-running --wait && mount -a";
     let house = House::sandbox();
     let planted = built(
         &house,

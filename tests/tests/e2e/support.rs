@@ -87,8 +87,17 @@ pub(crate) fn image_in(manifest: &Value, region: &str) -> String {
 
 /// Every request that the cloud has seen, oldest first.
 pub(crate) fn requests(house: &House) -> Vec<Value> {
-    let told = house.admin("/-/requests?limit=10000");
-    told["requests"].as_array().unwrap().clone()
+    let mut all = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = house.admin(&format!("/-/requests?after={after}"));
+        let found = page["requests"].as_array().unwrap();
+        let Some(next) = page["next"].as_u64().filter(|_| !found.is_empty()) else {
+            return all;
+        };
+        all.extend(found.iter().cloned());
+        after = next;
+    }
 }
 
 /// The requests that ran commands, as `darkroom` itself sent them; newest last.
@@ -104,7 +113,7 @@ pub(crate) fn param<'r>(request: &'r Value, name: &str) -> &'r str {
     request["params"][name].as_str().unwrap_or_default()
 }
 
-/// The command of a recorded RunCommand.
+/// The command of a recorded `RunCommand`.
 pub(crate) fn command(request: &Value) -> String {
     let bytes = STANDARD.decode(param(request, "CommandContent")).unwrap();
     String::from_utf8(bytes).unwrap()
@@ -264,6 +273,25 @@ impl Machine {
                 return (result["ExitCode"].as_i64(), output);
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Reboots it and waits for the agent of the next boot.
+    pub(crate) async fn reboot(&self) {
+        let ask = "cat /proc/sys/kernel/random/boot_id";
+        let before = self.sh(ask).await;
+        let id = [("InstanceId", self.instance.as_str())];
+        call(&self.client, &self.region, "RebootInstance", &id)
+            .await
+            .unwrap();
+        let begun = std::time::Instant::now();
+        loop {
+            self.until_alive().await;
+            let (code, now) = self.run(ask).await;
+            if code == Some(0) && now != before {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no reboot of {}", self.instance);
         }
     }
 
