@@ -2,6 +2,7 @@
 //! and parsing as over HTTP, without a socket.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use darkroom_ecs::client::Client;
@@ -23,6 +24,8 @@ use crate::guests;
 /// A laboratory of its own for one test.
 pub struct Laboratory {
     folder: TempDir,
+    /// How many builds have begun, in the place of random bytes.
+    begun: AtomicU32,
     /// The cloud.
     pub service: Service,
     /// The engine.
@@ -32,9 +35,14 @@ pub struct Laboratory {
 impl Laboratory {
     /// An empty one.
     pub async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    /// An empty one whose components are called with these limits.
+    pub async fn with(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let service = open_cloud(&folder.path().join("local")).await;
-        let runtime = Runtime::new(Config::default()).unwrap();
+        let runtime = Runtime::new(config).unwrap();
         guests::system_folder(&runtime, &folder.path().join("components"));
         let engine = Engine::open(Settings {
             state: folder.path().join("state"),
@@ -45,6 +53,7 @@ impl Laboratory {
         .unwrap();
         Self {
             folder,
+            begun: AtomicU32::new(0),
             service,
             engine,
         }
@@ -124,7 +133,7 @@ impl Laboratory {
                     file: "image.yaml",
                     account: None,
                     parameters: &[],
-                    random: [1, 2, 3, 4],
+                    random: self.begun.fetch_add(1, Ordering::Relaxed).to_be_bytes(),
                 },
             )
             .await

@@ -12,6 +12,7 @@
 mod copies;
 mod effects;
 mod guests;
+mod hostile;
 mod interrupts;
 mod looking;
 mod output;
