@@ -188,22 +188,47 @@ fn supervisors_are_killed_before_the_build_has_seen_their_instances_run() {
     Books::read(&house).compare(undisturbed());
 }
 
-/// The power is cut on the new boot, which the build has ordered and not seen yet.
-#[test]
-fn a_supervisor_is_killed_during_a_reboot() {
+/// Cuts the build instance's power while the build is held at `point`, which it comes to
+/// `times` times; it must go on by itself.
+fn survive_a_power_cut(point: &'static str, times: usize, kind: Kind) {
     if !sandbox_can_run() {
         return;
     }
     let house = House::sandbox();
+    let mut scene = Scene::begin(&house, point, kind);
+    for time in 0..times {
+        scene.reached();
+        if time == 0 {
+            let pid = scene.booted("build");
+            Scene::kill(pid);
+        }
+        scene.let_go();
+    }
+    scene.succeeds();
+    Books::read(&house).compare_bills(undisturbed());
+}
+
+/// The power is cut on the new boot, which the build has ordered and not seen yet.
+#[test]
+fn a_supervisor_is_killed_during_a_reboot() {
     let kind = Kind {
         reboot: true,
         ..Kind::default()
     };
-    let mut scene = Scene::begin(&house, "engine.reboot", kind);
-    scene.reached();
-    let pid = scene.booted("build");
-    Scene::kill(pid);
-    scene.let_go();
-    scene.succeeds();
-    Books::read(&house).compare_bills(undisturbed());
+    survive_a_power_cut("engine.reboot", 1, kind);
+}
+
+#[test]
+fn a_supervisor_is_killed_before_a_file_is_sent() {
+    survive_a_power_cut("engine.file", 1, Kind::default());
+}
+
+/// A log that is too long for the agent is measured and read again from its beginning.
+#[test]
+fn a_supervisor_is_killed_while_a_long_log_is_read() {
+    let kind = Kind {
+        talk: true,
+        ..Kind::default()
+    };
+    survive_a_power_cut("engine.fetch", 2, kind);
 }

@@ -38,6 +38,18 @@ pub enum Trouble {
         /// The causes, outermost first.
         cause: String,
     },
+    /// The agent of an instance did not do what it was asked.
+    #[error("instance {instance}: the agent did not {act}: {info} ({code})")]
+    Agent {
+        /// The instance.
+        instance: String,
+        /// What it was asked, such as `write to /root`.
+        act: String,
+        /// The agent's code.
+        code: String,
+        /// The agent's words.
+        info: String,
+    },
     /// Something in the cloud is not as it must be.
     #[error("{subject}: {problem}")]
     State {
@@ -154,7 +166,10 @@ impl Trouble {
             Self::Internal { .. } => {
                 Some("this is a fault of Darkroom; please report it with the run's folder".into())
             }
-            Self::TooLong { .. } | Self::Component { .. } | Self::File { .. } => None,
+            Self::Agent { .. }
+            | Self::TooLong { .. }
+            | Self::Component { .. }
+            | Self::File { .. } => None,
         }
     }
 }

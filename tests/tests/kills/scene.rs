@@ -58,12 +58,20 @@ pub struct Kind {
     pub hold: bool,
     /// The instance is rebooted before the last step.
     pub reboot: bool,
+    /// Before the last step there is one with more output than the agent keeps.
+    pub talk: bool,
 }
 
 /// Writes the template and gives the arguments that build it.
 pub fn arguments(house: &House, kind: Kind) -> Vec<String> {
-    let then = if kind.reboot { "  - reboot: {}" } else { "" };
-    let template = house.write("image.yaml", &TEMPLATE.replace("# then", then));
+    let mut then = String::new();
+    if kind.reboot {
+        then.push_str("  - reboot: {}\n");
+    }
+    if kind.talk {
+        then.push_str("  - run: seq 1 20000\n");
+    }
+    let template = house.write("image.yaml", &TEMPLATE.replace("# then\n", &then));
     let hold = if kind.hold { "hold=yes" } else { "hold=no" };
     ["build", template.to_str().unwrap(), "-p", hold]
         .map(ToOwned::to_owned)

@@ -3,6 +3,7 @@
 use darkroom_journal::branch;
 
 use super::request::{SLICE, Sent, Target, slice_name};
+use super::revive::through_losses;
 use crate::folder::RunFolder;
 use crate::operation::Operation;
 use crate::trouble::Trouble;
@@ -12,7 +13,8 @@ use crate::{Scope, Stop};
 const LANES: u64 = 8;
 
 /// Sends `content` to `into` in the instance, as files whose names sort in order.
-/// Nothing is put together there yet.
+/// Nothing is put together there yet. Where the instance goes away meanwhile all are sent
+/// again: what it had got may not have reached its disk.
 pub(super) async fn push(
     scope: &Scope,
     folder: &RunFolder,
@@ -23,16 +25,30 @@ pub(super) async fn push(
     let digest = folder
         .keep(content)
         .map_err(|error| Stop::Failed(Trouble::file("write", "files", &error)))?;
-    let size = content.len() as u64;
-    let slices = size.div_ceil(SLICE);
-    let scope = scope.scope("slices");
+    let sent = Sent {
+        sha256: digest,
+        size: content.len() as u64,
+        folder: false,
+    };
+    darkroom_failpoint::reach("engine.file").await;
+    let slices = &sent;
+    through_losses(scope, target, "slices", |scope| async move {
+        send_all(&scope, target, slices, into).await.map(Some)
+    })
+    .await?;
+    Ok(sent)
+}
+
+/// Sends each slice once.
+async fn send_all(scope: &Scope, target: &Target, sent: &Sent, into: &str) -> Result<(), Stop> {
+    let slices = sent.size.div_ceil(SLICE);
     let lanes = (0..LANES.min(slices)).map(|lane| {
         let operation = |index: u64| Operation::SendSlice {
             region: target.region.clone(),
             instance: target.instance.clone(),
-            file: digest.clone(),
+            file: sent.sha256.clone(),
             offset: index * SLICE,
-            length: SLICE.min(size - index * SLICE),
+            length: SLICE.min(sent.size - index * SLICE),
             folder: into.to_owned(),
             name: slice_name(index),
         };
@@ -50,11 +66,7 @@ pub(super) async fn push(
     for result in scope.all(lanes.collect()).await {
         result?;
     }
-    Ok(Sent {
-        sha256: digest,
-        size,
-        folder: false,
-    })
+    Ok(())
 }
 
 /// The requests that [`push`] makes, for a plan: name, length and digest of each slice.

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use darkroom_ecs::action::{InvocationResult, InvocationStatus};
 use serde::{Deserialize, Serialize};
 
+use super::revive::is_loss;
+
 /// The outcome of a command on an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Invocation {
@@ -44,14 +46,7 @@ impl Invocation {
 
     /// Whether the instance or its agent went away: nothing is known of the script.
     pub fn is_lost(&self) -> bool {
-        matches!(
-            self.error_code.as_str(),
-            "ExecutionInterrupted"
-                | "ClientNotRunning"
-                | "ClientNotResponse"
-                | "DeliveryTimeout"
-                | "InstanceNotRunning"
-        )
+        is_loss(&self.error_code)
     }
 
     /// Whether the agent stopped it at its timeout.

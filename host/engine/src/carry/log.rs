@@ -10,6 +10,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 
 use super::request::{Target, command};
+use super::revive::through_losses;
 use super::wrap::quote;
 use super::{Invocation, script};
 use crate::folder::{Measured, RunFolder};
@@ -58,9 +59,26 @@ pub(super) async fn bring(
     packed: &str,
     to: &str,
 ) -> Result<Measured, Stop> {
-    let scope = scope.scope("fetch");
+    through_losses(scope, target, "fetch", |scope| async move {
+        fetch(&scope, folder, target, path, packed, to).await
+    })
+    .await
+}
+
+/// Brings the file once; none where the instance was lost meanwhile.
+async fn fetch(
+    scope: &Scope,
+    folder: &RunFolder,
+    target: &Target,
+    path: &str,
+    packed: &str,
+    to: &str,
+) -> Result<Option<Measured>, Stop> {
     let request = command(target, "measure output", &seal(path, packed), SEAL_SECONDS);
-    let ended = script::send(&scope, target, &request, "", SEAL_SECONDS).await?;
+    let ended = script::send(scope, target, &request, "", SEAL_SECONDS).await?;
+    if ended.is_lost() {
+        return Ok(None);
+    }
     let sealed = parse(&ended.text())
         .filter(|_| ended.succeeded())
         .ok_or_else(|| {
@@ -72,6 +90,7 @@ pub(super) async fn bring(
                 hint: None,
             })
         })?;
+    darkroom_failpoint::reach("engine.fetch").await;
     let temporary = format!("{to}.gz");
     let count = sealed.packed.div_ceil(crate::cloud::files::FETCHED);
     let mut from = 0;
@@ -101,7 +120,7 @@ pub(super) async fn bring(
     }
     // A file that stays costs space only.
     drop(std::fs::remove_file(folder.file(&temporary)));
-    Ok(measured)
+    Ok(Some(measured))
 }
 
 /// The script that compresses `path` and says the size and digest of what it has

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::record::AttemptRecord;
 use super::request::{Target, command};
+use super::revive::{has_stopped, revive, through_losses};
 use super::script;
 use crate::operation::Operation;
 use crate::trouble::Trouble;
@@ -24,7 +25,10 @@ pub(super) async fn reboot(
     target: &Target,
     timeout_seconds: u32,
 ) -> Result<AttemptRecord, Stop> {
-    let before = before(&scope.scope("before"), target).await?;
+    let before = through_losses(scope, target, "before", |scope| async move {
+        probe(&scope, target).await
+    })
+    .await?;
     scope
         .run(Operation::Reboot {
             region: target.region.clone(),
@@ -41,8 +45,8 @@ pub(super) async fn reboot(
             Some(now) if now != before => break Some(now),
             _ if waited >= Duration::from_secs(timeout_seconds.into()) => break None,
             // Its power was cut: nobody else starts it again.
-            None if script::has_stopped(&look, target).await? => {
-                script::revive(&look, target).await?;
+            None if has_stopped(&look, target).await? => {
+                revive(&look, target).await?;
             }
             _ => {}
         }
@@ -67,21 +71,6 @@ pub(super) async fn reboot(
             Some(_) => Vec::new(),
             None => vec![format!("no new boot id within {timeout_seconds} s")],
         },
-    })
-}
-
-/// The boot id to compare with. One whose agent is lost is brought back first.
-async fn before(scope: &Scope, target: &Target) -> Result<String, Stop> {
-    if let Some(id) = probe(scope, target).await? {
-        return Ok(id);
-    }
-    script::revive(scope, target).await?;
-    probe(scope, target).await?.ok_or_else(|| {
-        Stop::Failed(Trouble::State {
-            subject: format!("instance {}", target.instance),
-            problem: "its boot id can't be read".into(),
-            hint: None,
-        })
     })
 }
 

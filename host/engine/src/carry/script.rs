@@ -4,11 +4,7 @@
 //! tells which (see [`super::wrap`]): not started, ended, or interrupted. Interrupted
 //! ones get a new attempt in a new receipt folder, at most [`INTERRUPTIONS`] times.
 
-use std::time::Duration;
-
-use darkroom_ecs::action::{
-    Action, DescribeInstances, InstanceStatus, JsonList, RunCommand, StartInstance,
-};
+use darkroom_ecs::action::RunCommand;
 use darkroom_journal::Waited;
 
 use super::file;
@@ -16,6 +12,7 @@ use super::invocation::Invocation;
 use super::log::{keep, patience};
 use super::record::AttemptRecord;
 use super::request::{Target, command, parcel};
+use super::revive::through_losses;
 use super::wrap::{INTERRUPTED_CODE, Place, Wrapped};
 use crate::folder::RunFolder;
 use crate::operation::{Condition, Operation};
@@ -24,19 +21,6 @@ use crate::{Scope, Stop};
 
 /// How often a script may be interrupted before its step has failed.
 pub const INTERRUPTIONS: u32 = 3;
-
-/// How often a command is sent again for one attempt, when the agent didn't take it.
-const SENDINGS: u32 = 5;
-
-/// How often an instance is started that does not stay up.
-const STARTS: u32 = 3;
-
-/// The pause before the next start; also the time that a cloud has to show a start that
-/// it has accepted.
-const BETWEEN_STARTS: Duration = Duration::from_secs(2);
-
-/// How long an instance may take to run, and its agent to answer.
-pub const START: Duration = Duration::from_mins(10);
 
 /// What one attempt is made of.
 pub(super) struct Job<'a> {
@@ -89,23 +73,18 @@ async fn until_taken(scope: &Scope, job: &Job<'_>, place: &Place) -> Result<Invo
         })
     })?;
     let parcel = parcel(place, &wrapped);
-    let mut sending = 0;
-    loop {
-        sending += 1;
-        let scope = scope.scope("send");
+    let (parcel, request) = (
+        &parcel,
+        &command(job.target, job.name, &parcel.command, job.timeout_seconds),
+    );
+    through_losses(scope, job.target, "send", |scope| async move {
         if let Some((text, folder)) = &parcel.file {
             file::push(&scope, job.folder, job.target, text.as_bytes(), folder).await?;
         }
-        let request = command(job.target, job.name, &parcel.command, job.timeout_seconds);
-        match send(&scope, job.target, &request, job.path, job.timeout_seconds).await {
-            Ok(invocation) if !invocation.is_lost() => return Ok(invocation),
-            Ok(invocation) if sending == SENDINGS => return Ok(invocation),
-            Ok(_) => {}
-            Err(Stop::Failed(trouble)) if sending < SENDINGS && is_away(&trouble) => {}
-            Err(stop) => return Err(stop),
-        }
-        revive(&scope, job.target).await?;
-    }
+        let ended = send(&scope, job.target, request, job.path, job.timeout_seconds).await?;
+        Ok((!ended.is_lost()).then_some(ended))
+    })
+    .await
 }
 
 /// Sends a command and waits for its end.
@@ -135,90 +114,9 @@ pub(crate) async fn send(
     }
 }
 
-/// Whether the cloud refused a command because the instance isn't there for it now.
-pub(crate) fn is_away(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Refused { action, code, .. }
-        if action == RunCommand::NAME
-            && (code.starts_with("IncorrectInstanceStatus") || code == "InvalidInstance.NotMatch"))
-}
-
 fn is_interrupted(invocation: &Invocation, place: &Place) -> bool {
     invocation.exit_code == Some(INTERRUPTED_CODE)
         && invocation.text().trim_end() == place.interrupted_mark()
-}
-
-/// Brings an instance back whose agent was lost: started where it stopped, then awaited.
-/// One may lose its power while it comes up, so it is started more than once.
-pub(crate) async fn revive(scope: &Scope, target: &Target) -> Result<(), Stop> {
-    let scope = scope.scope("revive");
-    let mut starts = 0;
-    while !agent(&scope, target).await? {
-        if starts == STARTS {
-            return Err(Stop::Failed(Trouble::State {
-                subject: format!("instance {}", target.instance),
-                problem: format!("it was started {STARTS} times and does not stay up"),
-                hint: None,
-            }));
-        }
-        starts += 1;
-        let start = StartInstance {
-            instance_id: target.instance.clone(),
-            ..StartInstance::default()
-        };
-        let operation = Operation::ecs(&target.region, &start).map_err(Stop::Failed)?;
-        scope.run(operation).await?;
-        if !up(&scope, target).await? {
-            scope.sleep(BETWEEN_STARTS).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Waits until an instance that is on its way runs; false when it has stopped instead.
-pub(crate) async fn up(scope: &Scope, target: &Target) -> Result<bool, Stop> {
-    let condition = Condition::Up {
-        region: target.region.clone(),
-        instance: target.instance.clone(),
-    };
-    match scope.wait(condition, START).await? {
-        Waited::Ready(value) => Ok(value.as_bool().unwrap_or(false)),
-        Waited::TimedOut => Err(Stop::Failed(Trouble::TooLong {
-            subject: format!("the start of instance {}", target.instance),
-            seconds: START.as_secs(),
-        })),
-    }
-}
-
-/// Whether the instance has stopped.
-pub(super) async fn has_stopped(scope: &Scope, target: &Target) -> Result<bool, Stop> {
-    let request = DescribeInstances {
-        region_id: target.region.clone(),
-        instance_ids: Some(JsonList(vec![target.instance.clone()])),
-        ..DescribeInstances::default()
-    };
-    let operation = Operation::ecs(&target.region, &request).map_err(Stop::Failed)?;
-    let found = crate::answer::<DescribeInstances>(scope.run(operation).await?)?;
-    let mut found = found.instances.instance.iter();
-    Ok(found.any(|one| one.status == InstanceStatus::Stopped))
-}
-
-/// Waits for the agent; false when the instance has stopped.
-async fn agent(scope: &Scope, target: &Target) -> Result<bool, Stop> {
-    let condition = Condition::Agent {
-        region: target.region.clone(),
-        instance: target.instance.clone(),
-    };
-    match scope.wait(condition, START).await? {
-        Waited::Ready(value) => Ok(value.as_bool().unwrap_or(false)),
-        Waited::TimedOut => Err(Stop::Failed(Trouble::State {
-            subject: format!("instance {}", target.instance),
-            problem: format!(
-                "no Cloud Assistant agent has answered within {} s",
-                START.as_secs()
-            ),
-            hint: Some("the source image must have the agent, as public images have".into()),
-        })),
-    }
 }
 
 async fn record(

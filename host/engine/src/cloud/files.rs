@@ -155,11 +155,13 @@ impl Cloud {
             .and_then(|text| STANDARD.decode(text).ok());
         match bytes {
             Some(bytes) => Ok((index, bytes)),
-            // An agent that was cut off answers again after a resume.
-            None => Err(Failure::Unavailable(Trouble::State {
-                subject: format!("instance {}", target.instance),
-                problem: format!("slice {index} of {path} can't be read: {}", ended.words()),
-                hint: None,
+            // Final, also where the agent was lost: the token stands for this command, so
+            // that only another operation can bring the slice.
+            None => Err(Failure::Final(Trouble::Agent {
+                instance: target.instance.to_string(),
+                act: format!("read slice {index} of {path}"),
+                code: ended.error_code.clone(),
+                info: ended.words(),
             })),
         }
     }
@@ -182,19 +184,14 @@ fn written(
     if ended.invocation_status == InvocationStatus::Success {
         return Ok(json!({}));
     }
-    let why = ended
-        .invoke_instances
-        .invoke_instance
-        .first()
-        .map(|one| format!("{} {}", one.error_code, one.error_info))
-        .unwrap_or_default();
-    Err(Failure::Final(Trouble::State {
-        subject: format!("instance {instance}"),
-        problem: format!(
-            "the agent did not write to {folder}: {} {}",
-            ended.invocation_status,
-            why.trim()
+    let one = ended.invoke_instances.invoke_instance.first();
+    Err(Failure::Final(Trouble::Agent {
+        instance: instance.to_string(),
+        act: format!("write to {folder}"),
+        code: one.map_or_else(
+            || ended.invocation_status.to_string(),
+            |one| one.error_code.clone(),
         ),
-        hint: None,
+        info: one.map_or_else(String::new, |one| one.error_info.clone()),
     }))
 }

@@ -15,7 +15,7 @@ use super::Work;
 use super::launch::STOP;
 use super::prepare::Prepared;
 use crate::carry::wrap::RECEIPTS;
-use crate::carry::{Target, command, quote, send};
+use crate::carry::{Target, command, quote, send, through_losses};
 use crate::event::Kind;
 use crate::operation::{Condition, Operation};
 use crate::role::{RoleRecord, perform};
@@ -76,24 +76,18 @@ pub(crate) fn cleaning() -> String {
 
 async fn clean(scope: &Scope, work: &Work<'_>, target: &Target) -> Result<(), Stop> {
     const SECONDS: u32 = 120;
-    for sending in 1.. {
-        let scope = scope.scope("send");
-        let request = command(target, "remove receipts", &cleaning(), SECONDS);
-        let ended = send(&scope, target, &request, "", SECONDS).await;
-        match ended {
-            Ok(ended) if ended.succeeded() => break,
-            Ok(ended) if sending < 5 && ended.is_lost() => {}
-            Err(Stop::Failed(trouble)) if sending < 5 && crate::carry::is_away(&trouble) => {}
-            Ok(ended) => {
-                return Err(Stop::Failed(Trouble::State {
-                    subject: format!("instance {}", target.instance),
-                    problem: format!("the receipts can't be removed: {}", ended.words()),
-                    hint: None,
-                }));
-            }
-            Err(stop) => return Err(stop),
-        }
-        crate::carry::revive(&scope, target).await?;
+    let request = &command(target, "remove receipts", &cleaning(), SECONDS);
+    let ended = through_losses(scope, target, "send", |scope| async move {
+        let ended = send(&scope, target, request, "", SECONDS).await?;
+        Ok((!ended.is_lost()).then_some(ended))
+    })
+    .await?;
+    if !ended.succeeded() {
+        return Err(Stop::Failed(Trouble::State {
+            subject: format!("instance {}", target.instance),
+            problem: format!("the receipts can't be removed: {}", ended.words()),
+            hint: None,
+        }));
     }
     work.events.tell(Kind::Progress {
         path: "image".into(),
