@@ -195,7 +195,9 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
-        // A house whose cloud never ran has nothing to stop.
+        if !self.local().exists() {
+            return;
+        }
         drop(self.run(&["local", "reset", "--force", "--yes"]));
         drop(self.run(&["local", "stop"]));
     }

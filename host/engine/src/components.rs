@@ -163,25 +163,37 @@ fn take(file: impl Read) -> io::Result<Vec<u8>> {
 fn read_beside(folder: &Path, path: &Path) -> Result<Vec<u8>, ShelfError> {
     let open = || -> io::Result<Vec<u8>> {
         let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
-        let file = dir.open(path)?;
-        if file.metadata()?.is_dir() {
+        // Asked before it is opened: opening a named pipe would wait for ever.
+        let metadata = dir.metadata(path)?;
+        if metadata.is_dir() {
             return Err(io::Error::other("it is a folder"));
         }
-        take(file)
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        take(dir.open(path)?)
     };
     open().map_err(|error| {
+        // What cap-std refuses is no answer of the system's.
+        let leads_out =
+            error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none();
         let hint = match error.kind() {
             io::ErrorKind::NotFound => Some(format!(
                 "build it first: darkroom component build {}",
                 sources_of(path).display()
             )),
-            io::ErrorKind::PermissionDenied => Some(
+            _ if leads_out => Some(
                 "a component must lie in the template's folder, also when a symbolic link leads to it".into(),
             ),
             _ => None,
         };
+        let path = path.display();
         ShelfError {
-            message: format!("{} can't be read: {error}", path.display()),
+            message: if leads_out {
+                format!("{path} leads out of the template's folder")
+            } else {
+                format!("{path} can't be read: {error}")
+            },
             hint,
         }
     })

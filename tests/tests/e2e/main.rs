@@ -15,6 +15,7 @@ mod guests;
 mod hostile;
 mod interrupts;
 mod looking;
+mod mistakes;
 mod output;
 mod plan;
 mod repair;

@@ -99,10 +99,10 @@ impl From<ServeError> for Failure {
         let hint = match &error {
             ServeError::Files(FileError::Locked { .. })
             | ServeError::Open(OpenError::Files(FileError::Locked { .. })) => {
-                Some("`darkroom local status` shows it, `darkroom local stop` stops it")
+                Some("`darkroom local status` shows it, `darkroom local stop` stops it".to_owned())
             }
-            ServeError::Listen { .. } => Some("leave `--port` out to use any free one"),
-            _ => None,
+            ServeError::Listen { .. } => Some("leave `--port` out to use any free one".to_owned()),
+            error => error.hint(),
         };
         hint.into_iter().fold(Self::config(error), Self::hint)
     }
