@@ -1,6 +1,6 @@
 //! An image's copy stands on its own, and holds exactly what the build left in it.
 
-use darkroom_tests::house::{House, sandbox_can_run};
+use darkroom_tests::house::{House, sandbox_can_run, wait_for};
 
 use crate::support::{HERE, Machine, THERE, billed, built, call, image_in};
 
@@ -120,8 +120,14 @@ async fn a_copy_boots_without_its_source_and_has_everything() {
         "{:?}",
         billed(&house)
     );
-    // Even the base's own layer, which the region keeps for its public image.
-    std::fs::remove_dir_all(house.local().join("regions").join(HERE)).unwrap();
+    // Its layers go with them; only the base's own stays, which is the region's public
+    // image, and here even that is taken away.
+    let source = house.local().join("regions").join(HERE);
+    let layers = source.join("layers");
+    wait_for("the end of the layers", || {
+        (std::fs::read_dir(&layers).unwrap().count() == 1).then_some(())
+    });
+    std::fs::remove_dir_all(source).unwrap();
 
     let machine = Machine::boot(client, THERE, &image_in(&second, THERE)).await;
     assert_eq!(machine.sh(LOOK).await, FACTS);

@@ -19,6 +19,21 @@ pub(crate) fn packed(functions: &str) -> Vec<u8> {
     pack::pack(&runtime, &module, &[], "guest").unwrap()
 }
 
+/// A builder whose memory is this many pages from the beginning. It can't be packed as
+/// others are, because that calls it; what `describe` would say is put in by hand.
+pub(crate) fn with_pages(pages: u32) -> Vec<u8> {
+    let build =
+        r#"(func (export "darkroom:component/builder@0.1.0#build") (result i32) (call $ok))"#;
+    let memory = format!("(memory (export \"memory\") {pages})");
+    let text = text(build).replace("(memory (export \"memory\") 2)", &memory);
+    let module = pack::embed(text.as_bytes(), "builder-only").unwrap();
+    let component = pack::encode(&module, None).unwrap();
+    pack::finish(&component, DESCRIPTION, &[]).unwrap()
+}
+
+/// What they say of themselves.
+const DESCRIPTION: &str = r#"{"summary":"s","parameters":{"type":"object","properties":{}}}"#;
+
 /// The core module, not packed.
 pub(crate) fn text(functions: &str) -> String {
     format!(

@@ -35,6 +35,11 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
             &["out of memory: 256 MiB are allowed"],
         ),
         (
+            "huge",
+            guests::with_pages(65536),
+            &["out of memory: 256 MiB are allowed"],
+        ),
+        (
             "deep",
             guests::packed(
                 r#"(func $down (param i64) (result i64)

@@ -179,6 +179,23 @@ fn a_dead_run_is_cancelled_by_who_asks_for_it() {
         2,
         "the instance and its disk are there"
     );
-    run(&house, &["runs", "cancel", "last"]).exits(0);
-    is_clean(&house);
+    // A build beside it says so, and is a run of its own.
+    let id = list.out.lines().nth(1).unwrap().split(' ').next().unwrap();
+    let quick = ENDLESS.replace("exec sleep 600", "true");
+    house.write("image.yaml", &quick);
+    run(&house, &["build"]).exits(0).says(&[
+        &format!("Run {id} of this template was interrupted"),
+        &format!("`darkroom runs cancel {id}`"),
+        "This is a new run.",
+    ]);
+    run(&house, &["runs", "cancel", id]).exits(0);
+    let left: Vec<_> = billed(&house);
+    assert!(
+        left.iter()
+            .all(|one| !one.starts_with("instance") && !one.starts_with("disk")),
+        "{left:?}"
+    );
+    let list = run(&house, &["runs", "list", "--json"]).exits(0).json();
+    let states: Vec<_> = list.iter().map(|one| &one["status"]).collect();
+    assert_eq!(states, ["SUCCESS", "CANCELLED"]);
 }

@@ -22,3 +22,4 @@ mod repair;
 mod services;
 mod sharing;
 mod support;
+mod together;

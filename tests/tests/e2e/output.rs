@@ -24,16 +24,18 @@ build:
   - run: wc -c < /srv/all && sha256sum < /srv/all && tail -c 24576 /srv/all | sha256sum
 ";
 
-/// The most memory that a process ever had, in KiB. It is asked for until the end.
+/// The most memory that a process has had until now, in KiB; none when it has ended.
+fn memory(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
+/// The most memory that a build ever had. It is asked for until the end.
 fn peak(mut build: Child) -> u64 {
-    let status = format!("/proc/{}/status", build.id());
     let mut most = 0;
     loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        if let Some(line) = line {
-            most = line.trim().trim_end_matches(" kB").parse().unwrap();
-        }
+        most = memory(build.id()).unwrap_or(most);
         if let Some(ended) = build.try_wait().unwrap() {
             assert!(ended.success(), "{ended}");
             return most;
@@ -56,7 +58,14 @@ async fn ten_megabytes_are_kept_whole_and_cut_exactly() {
     let house = House::sandbox();
     let small = LARGE.replace("7864320", "10");
     let before = peak(start(&house, &small));
+    let server = house.server().pid;
+    let server_before = memory(server).unwrap();
     let after = peak(start(&house, LARGE));
+    let server_after = memory(server).unwrap();
+    assert!(
+        server_after < server_before + 32_000,
+        "the server: {server_before} KiB, then {server_after} KiB"
+    );
     assert!(before > 10_000, "{before} KiB can't be");
     assert!(
         after < before + 24_000,

@@ -135,7 +135,9 @@ async fn what_is_not_enabled_stays_down_and_fails_the_test() {
         .replace("name: keeper, enabled: true", "name: keeper, wait: 0");
     let (before, rest) = template.split_once("  - reboot").unwrap();
     let after = rest.split_once("test:\n").unwrap().1;
-    let told = build(&house, &format!("{before}test:\n{after}")).exits(6);
+    let everywhere =
+        "distribute: { regions: [cn-hangzhou, ap-southeast-1], accounts: ['2000000000000002'] }\n";
+    let told = build(&house, &format!("{before}test:\n{after}{everywhere}")).exits(6);
     told.says(&[
         "the image has failed its tests",
         "keeper is active",
@@ -149,6 +151,15 @@ async fn what_is_not_enabled_stays_down_and_fails_the_test() {
         "{found:?}"
     );
 
+    // Nothing was copied, shared or put in the family.
+    let requests = requests(&house);
+    for action in [
+        "CopyImage",
+        "ModifyImageSharePermission",
+        "ModifyImageAttribute",
+    ] {
+        assert!(of_action(&requests, action).is_empty(), "{action}");
+    }
     // The image is kept to be looked at: marked, and in no family.
     let client = house.client(0);
     let image = image_in(&manifest, HERE);

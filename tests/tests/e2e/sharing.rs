@@ -166,3 +166,68 @@ async fn another_account_sees_an_image_after_its_tests_and_the_share() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_fails_fails_alone() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let template = template().replace("until [ -e /run/go ]; do sleep 0.05; done", "true");
+    let file = house.write("image.yaml", &template);
+    let hit = house.path("copying");
+    let build = house.start_armed(&["build", file.to_str().unwrap()], "engine.copy", &hit);
+    reached("engine.copy", &hit);
+    // Somebody deletes the copy with its snapshot while the run holds its breath.
+    let first = house.client(0);
+    let own = [
+        ("ImageOwnerAlias", "self"),
+        ("Status", "Creating,Waiting,Available"),
+    ];
+    let copies = call(&first, THERE, "DescribeImages", &own).await.unwrap();
+    let copy = copies["Images"]["Image"][0]["ImageId"].as_str().unwrap();
+    let id = [("ImageId", copy)];
+    let begun = std::time::Instant::now();
+    while call(&first, THERE, "DeleteImage", &id).await.is_err() {
+        assert!(begun.elapsed().as_secs() < 60, "the copy can't be deleted");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let snapshots = call(&first, THERE, "DescribeSnapshots", &[]).await.unwrap();
+    let snapshot = snapshots["Snapshots"]["Snapshot"][0]["SnapshotId"].as_str();
+    let id = [("SnapshotId", snapshot.unwrap())];
+    call(&first, THERE, "DeleteSnapshot", &id).await.unwrap();
+    std::fs::remove_file(&hit).unwrap();
+
+    let ended = Told::of(build.wait_with_output().unwrap()).exits(7);
+    drop(ended);
+    let said = std::fs::read_to_string(house.path("armed.log")).unwrap();
+    assert!(
+        said.contains(&format!("image {copy} in {THERE}: it is gone")),
+        "{said}"
+    );
+    let manifest = house.manifest();
+    assert_eq!(manifest["status"], "PARTITION_SUCCESS");
+    let here = &manifest["regions"][0];
+    assert_eq!(
+        (&here["region"], &here["family"]),
+        (&HERE.into(), &"shared".into())
+    );
+    assert_eq!(here["error"], Value::Null);
+    let there = &manifest["regions"][1];
+    assert_eq!(
+        (&there["region"], &there["image"]),
+        (&THERE.into(), &Value::Null)
+    );
+    assert!(
+        there["error"].as_str().unwrap().contains("it is gone"),
+        "{there}"
+    );
+    let second = house.client(1);
+    assert_eq!(
+        seen(&second, HERE, here["image"].as_str().unwrap()).await,
+        1
+    );
+    let billed = crate::support::billed(&house);
+    assert!(billed.iter().all(|one| one.contains(HERE)), "{billed:?}");
+    assert_eq!(billed.len(), 2, "{billed:?}");
+}

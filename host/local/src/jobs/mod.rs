@@ -199,6 +199,8 @@ pub(crate) fn sweep(cloud: &Arc<Cloud>) {
         if let Err(error) = remove_loose(&this).await {
             tracing::warn!(error = explain(&error), "loose layers stay for now");
         }
+        // What became loose meanwhile waits in another sweep for its turn.
+        this.changed.notify_waiters();
     });
 }
 
