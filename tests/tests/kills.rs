@@ -169,6 +169,22 @@ fn survive(victim: Victim, moment: Moment) {
     books.compare(undisturbed);
 }
 
+/// A supervisor that dies while it boots leaves nobody who waits for it and holds what
+/// its successor needs.
+#[test]
+fn a_supervisor_is_killed_while_it_boots() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let mut scene = Scene::begin(&house, "supervisor.boot", Kind::default());
+    let pid = scene.reached();
+    scene.is_a(Victim::Supervisor, pid);
+    Scene::kill(pid);
+    scene.succeeds();
+    Books::read(&house).compare(undisturbed());
+}
+
 /// The build first looks at each new instance when that has come up and lost its power
 /// again: Running, which it waits for, was before.
 #[test]

@@ -209,6 +209,19 @@ pub fn close_on_execute_from(first: u32) {
     }
 }
 
+/// Closes one descriptor.
+///
+/// # Safety
+/// Only in a child made by [`spawn_child`], which uses this descriptor of its parent
+/// not any more.
+#[expect(unsafe_code, reason = "a borrowed descriptor is closed")]
+pub unsafe fn close_copy(descriptor: BorrowedFd<'_>) {
+    // SAFETY: the child's copy is its own; the parent's stays open.
+    unsafe {
+        libc::syscall(libc::SYS_close, descriptor.as_raw_fd());
+    }
+}
+
 /// Closes every descriptor from 3 on, except one.
 ///
 /// # Safety

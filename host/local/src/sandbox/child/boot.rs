@@ -33,6 +33,8 @@ use crate::sandbox::sys;
 pub struct Plan<'a> {
     /// The root file system comes through it.
     pub socket: BorrowedFd<'a>,
+    /// The supervisor's end of it, of which the child has a copy.
+    pub supervisors: BorrowedFd<'a>,
     /// Failures go here.
     pub report: BorrowedFd<'a>,
     /// The devices of /dev: name, and a detached mount of the host's node.
@@ -63,6 +65,13 @@ impl Plan<'_> {
     }
 
     fn boot(&self) -> Result<(), Failure> {
+        // Else the child would keep the socket open itself, and wait for ever for a
+        // supervisor that has died.
+        #[expect(unsafe_code, reason = "a borrowed descriptor is closed")]
+        // SAFETY: we are the child, and only the supervisor uses its end.
+        unsafe {
+            sys::close_copy(self.supervisors);
+        }
         let root = self.receive_root()?;
         become_root()?;
         self.die_with_the_supervisor()?;
@@ -106,7 +115,7 @@ impl Plan<'_> {
     }
 
     /// The supervisor may have died before the request was made: then its end of
-    /// the socket is closed.
+    /// the socket is closed, and ours of it has been from the beginning.
     fn die_with_the_supervisor(&self) -> Result<(), Failure> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).at(Place::Parent)?;
         let mut byte = [0_u8];

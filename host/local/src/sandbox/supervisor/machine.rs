@@ -194,6 +194,7 @@ impl Boot {
         let highest_pid = MAXIMUM_PROCESSES.to_string();
         let plan = boot::Plan {
             socket: theirs.as_fd(),
+            supervisors: ours.as_fd(),
             report: write.as_fd(),
             devices: &devices,
             boot_id: boot_id.as_bytes(),
@@ -217,7 +218,9 @@ impl Boot {
         let cloned = unsafe { sys::spawn_child(spaces, Some(folder.as_fd()), &mut program) };
         let init = cloned.map_err(|error| named("cloning a process into namespaces", &error))?;
         drop((theirs, write));
-        let ready = told(init.pid).and_then(|()| prepare(recipe, runtime, groups, &init, &ours));
+        let cloned = told(init.pid);
+        darkroom_failpoint::reach_blocking("supervisor.boot");
+        let ready = cloned.and_then(|()| prepare(recipe, runtime, groups, &init, &ours));
         let started = ready.and_then(|ready| {
             wait_for_init(&report)?;
             Ok(ready)
