@@ -277,7 +277,16 @@ fn an_ordinary_user_is_told_that_the_sandbox_needs_root() {
     std::fs::set_permissions(house.path(""), open).unwrap();
     let template = "name: none\nsource: { family: debian-12 }\nbuild:\n  - run: 'true'\n";
     house.write("image.yaml", template);
-    // The binary is where this user may not reach it.
+    // Binary and components may lie where this user does not reach them.
+    let own = house.path("components");
+    std::fs::create_dir(&own).unwrap();
+    let shared = darkroom_tests::house::binary().with_file_name("../components");
+    for file in std::fs::read_dir(shared).unwrap() {
+        let file = file.unwrap();
+        if file.path().extension().is_some_and(|one| one == "wasm") {
+            std::fs::copy(file.path(), own.join(file.file_name())).unwrap();
+        }
+    }
     let lines = format!(
         "export DARKROOM_CACHE={}\nshift\nset -- setpriv --reuid=65534 --regid=65534 --clear-groups \
          /proc/self/fd/9 \"$@\"\nexec 9< {}",

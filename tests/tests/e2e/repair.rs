@@ -5,11 +5,14 @@ use serde_json::Value;
 
 use crate::support::{HERE, Machine, built, command, image_in, of_action, param, requests};
 
-/// Every file of the machine with what a write would change. What the machine itself
-/// writes while it runs, and our receipts, are left out.
-const LISTING: &str = r"find / -xdev -path /var/lib/darkroom -prune -o -path /var/log -prune \
-        -o -path /var/lib/systemd -prune -o -path /var/lib/dbus -prune \
-        -o -path /etc/machine-id -prune -o -path /etc/resolv.conf -prune -o ! -type d -printf '%p %s %m %U %T@\n' | LC_ALL=C sort";
+/// Every file and folder of the machine with what a write would change. What the machine
+/// itself writes when it comes up, what is mounted, and our receipts are left out.
+const LISTING: &str = r#"own=''
+      for path in /dev /proc /run /sys /tmp /var/tmp /var/log /var/lib/darkroom \
+        /var/lib/systemd /var/lib/dbus /etc/machine-id /etc/resolv.conf; do
+        own="$own -path $path -prune -o"
+      done
+      find / -xdev $own ! -path /var/lib -printf '%p %s %m %U %T@\n' | LC_ALL=C sort"#;
 
 fn listed(house: &House, repair: &str) -> (Value, String) {
     let manifest = built(
