@@ -1,4 +1,8 @@
 //! Our names of source families and the public image families of Alibaba Cloud.
+//!
+//! `acs:centos_7_9_x64` is documented; the others follow its pattern and have not been
+//! tried. A family that isn't there is reported before anything is spent, and
+//! `source.image` or the family's own name can be given instead.
 
 /// Our name, the public family there.
 const FAMILIES: &[(&str, &str)] = &[
