@@ -169,6 +169,26 @@ fn survive(victim: Victim, moment: Moment) {
     books.compare(undisturbed);
 }
 
+/// The server that the killed build was starting has the lock, and nobody finds it yet:
+/// the next command waits for it.
+#[test]
+fn the_build_is_killed_while_it_starts_the_server() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let mut scene = Scene::begin(&house, "server.start", Kind::default());
+    scene.reached();
+    scene.kill_build();
+    scene.was_killed();
+    // It had not begun a run.
+    let mut next = scene.next(&["build", "image.yaml"]);
+    scene::wait_for_servers(&house, 2);
+    scene.let_go();
+    assert!(next.wait().unwrap().success());
+    Books::read(&house).compare(undisturbed());
+}
+
 /// A supervisor that dies while it boots leaves nobody who waits for it and holds what
 /// its successor needs.
 #[test]
@@ -232,6 +252,16 @@ fn a_supervisor_is_killed_during_a_reboot() {
         ..Kind::default()
     };
     survive_a_power_cut("engine.reboot", 1, kind);
+}
+
+/// The power is cut between the look at the boot id and the order.
+#[test]
+fn a_supervisor_is_killed_before_a_reboot() {
+    let kind = Kind {
+        reboot: true,
+        ..Kind::default()
+    };
+    survive_a_power_cut("engine.order", 2, kind);
 }
 
 #[test]

@@ -7,12 +7,12 @@
 //! Used by the command line. Nothing here decides what a request means.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{self, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -42,6 +42,13 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// How long requests in progress may take after the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long somebody may hold the folder's lock before there is a server; less than a
+/// command line waits for us.
+const LOCK_PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often is looked meanwhile.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -105,6 +112,24 @@ impl ServeError {
     }
 }
 
+/// Takes the folder's lock, also from somebody who holds it and is no server yet, or not
+/// any more: a killed server's child that has not executed its program, or a server that
+/// is starting for a command that was killed. If that one comes up, we are not needed.
+async fn take_lock(root: &Path) -> Result<Lock, FileError> {
+    let begun = Instant::now();
+    loop {
+        match Lock::take(root) {
+            Err(FileError::Locked { .. })
+                if begun.elapsed() < LOCK_PATIENCE
+                    && !ServerFile::read(root)?.is_some_and(|server| server.alive()) =>
+            {
+                tokio::time::sleep(LOCK_LOOK).await;
+            }
+            other => return other,
+        }
+    }
+}
+
 /// A server that listens, and that people can find.
 pub struct Server {
     service: Service,
@@ -122,7 +147,8 @@ impl Server {
     /// When another server runs on the folder, or anything of that fails.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         files::make_private_folder(&config.root)?;
-        let lock = Lock::take(&config.root)?;
+        let lock = take_lock(&config.root).await?;
+        darkroom_failpoint::reach("server.start").await;
         let service = Service::open(Settings {
             cache: config.cache,
             executable: config.executable,
@@ -386,4 +412,43 @@ fn carried(response: HttpResponse) -> Response {
         }
     }
     carried
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_without_a_server_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Lock::take(folder.path()).unwrap();
+        let root = folder.path().to_owned();
+        let waiting = tokio::spawn(async move { take_lock(&root).await });
+        tokio::time::sleep(LOCK_LOOK * 3).await;
+        assert!(!waiting.is_finished());
+        drop(held);
+        waiting.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_living_servers_lock_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let _held = Lock::take(folder.path()).unwrap();
+        let pid = std::process::id();
+        let server = ServerFile {
+            pid,
+            started: files::start_time(pid).unwrap(),
+            build_id: "build".into(),
+            protocol: PROTOCOL,
+            url: "http://localhost:1".into(),
+            token: "token".into(),
+        };
+        server.write(folder.path()).unwrap();
+        let begun = Instant::now();
+        assert!(matches!(
+            take_lock(folder.path()).await,
+            Err(FileError::Locked { .. })
+        ));
+        assert!(begun.elapsed() < LOCK_PATIENCE / 2);
+    }
 }

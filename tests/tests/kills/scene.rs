@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use darkroom_tests::house::{House, PATIENCE, is_dead, kill};
+use darkroom_tests::house::{House, PATIENCE, is_dead, kill, wait_for};
 use serde_json::Value;
 
 use crate::Victim;
@@ -191,6 +191,22 @@ impl<'a> Scene<'a> {
         assert!(is_dead(pid));
     }
 
+    /// Kills the build.
+    pub fn kill_build(&self) {
+        Self::kill(self.build.id());
+    }
+
+    /// Starts another command, its output in a file.
+    pub fn next(&self, arguments: &[&str]) -> Child {
+        let log = std::fs::File::create(self.house.path("next.log")).unwrap();
+        self.house
+            .command(arguments)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
     /// Lets the held step go on, and waits for its mark if nobody else does.
     pub fn let_the_command_end(&self, wait: bool) {
         // Not a new file: an instance has no number for the owner that it would have.
@@ -235,13 +251,28 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Waits until so many processes serve the house's cloud, or want to.
+pub fn wait_for_servers(house: &House, count: usize) {
+    let local = format!("DARKROOM_LOCAL={}\0", house.local().display());
+    let serves = |process: &Path| {
+        let read = |file| std::fs::read(process.join(file)).unwrap_or_default();
+        let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+        line.contains("local serve") && String::from_utf8_lossy(&read("environ")).contains(&local)
+    };
+    wait_for("the server", || {
+        let processes = std::fs::read_dir("/proc").unwrap();
+        let found = processes.filter(|process| serves(&process.as_ref().unwrap().path()));
+        (found.count() == count).then_some(())
+    });
+}
+
 impl Drop for Scene<'_> {
     fn drop(&mut self) {
         // It has ended already, unless the test has failed.
         drop(self.build.kill());
         drop(self.build.wait());
         if std::thread::panicking() {
-            for file in ["armed.log", "local/server.log"] {
+            for file in ["armed.log", "next.log", "local/server.log"] {
                 let text = std::fs::read_to_string(self.house.path(file));
                 println!("--- {file}\n{}", text.unwrap_or_default());
             }

@@ -25,17 +25,10 @@ pub(super) async fn reboot(
     target: &Target,
     timeout_seconds: u32,
 ) -> Result<AttemptRecord, Stop> {
-    let before = through_losses(scope, target, "before", |scope| async move {
-        probe(&scope, target).await
+    let before = through_losses(scope, target, "order", |scope| async move {
+        order(&scope, target).await
     })
     .await?;
-    scope
-        .run(Operation::Reboot {
-            region: target.region.clone(),
-            instance: target.instance.clone(),
-            before: before.clone(),
-        })
-        .await?;
     darkroom_failpoint::reach("engine.reboot").await;
     let mut pause = Duration::from_millis(100);
     let mut waited = Duration::ZERO;
@@ -72,6 +65,22 @@ pub(super) async fn reboot(
             None => vec![format!("no new boot id within {timeout_seconds} s")],
         },
     })
+}
+
+/// Orders the reboot, and gives the boot id before it; none while the agent is away.
+async fn order(scope: &Scope, target: &Target) -> Result<Option<String>, Stop> {
+    let Some(before) = probe(scope, target).await? else {
+        return Ok(None);
+    };
+    darkroom_failpoint::reach("engine.order").await;
+    scope
+        .run(Operation::Reboot {
+            region: target.region.clone(),
+            instance: target.instance.clone(),
+            before: before.clone(),
+        })
+        .await?;
+    Ok(Some(before))
 }
 
 /// The present boot id; none while the agent doesn't answer, or the cloud refuses to

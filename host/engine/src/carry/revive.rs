@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use darkroom_ecs::action::{
-    Action, DescribeInstances, InstanceStatus, JsonList, RunCommand, SendFile, StartInstance,
+    Action, DescribeInstances, InstanceStatus, JsonList, RebootInstance, RunCommand, SendFile,
+    StartInstance,
 };
 use darkroom_journal::Waited;
 
@@ -21,7 +22,7 @@ use crate::{Scope, Stop};
 const TRIES: u32 = 5;
 
 /// How often an instance is started that does not stay up.
-const STARTS: u32 = 3;
+const STARTS: u32 = 5;
 
 /// The pause before the next start; also the time that a cloud has to show a start that
 /// it has accepted.
@@ -47,7 +48,7 @@ pub(crate) fn is_loss(code: &str) -> bool {
 fn is_away(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::Refused { action, code, .. } => {
-            (action == RunCommand::NAME || action == SendFile::NAME)
+            [RunCommand::NAME, SendFile::NAME, RebootInstance::NAME].contains(&action.as_str())
                 && (code.starts_with("IncorrectInstanceStatus")
                     || code == "InvalidInstance.NotMatch")
         }
