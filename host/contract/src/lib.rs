@@ -30,6 +30,7 @@ mod limits;
 mod machine;
 mod report;
 mod role;
+pub mod secret;
 mod session;
 mod step;
 
