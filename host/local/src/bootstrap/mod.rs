@@ -8,43 +8,26 @@
 //! Used by the CLI's `local bootstrap` and by [`crate::sandbox`], which offers what
 //! is there. It must not print: it tells its caller how far it is.
 
+mod distribution;
+mod keyring;
+mod mmdebstrap;
 mod sources;
 mod space;
 
+pub use distribution::{DEBIAN_12, DISTRIBUTIONS, Distribution, distribution};
+
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 
 use crate::driver::Base;
-use crate::sandbox::folder::{make_private, plain_name, read_json, sync_parent, write_json};
+use crate::sandbox::folder::{make_private, read_json, sync_parent, write_json};
 use crate::sandbox::layers::{manifest, tree as trees};
 use crate::sandbox::probe;
-
-/// The only base that can be made now.
-pub const DEBIAN_12: &str = "debian-12";
-
-/// Packages beyond the smallest system: an init, what ECS images have, and what
-/// builds need at once.
-const PACKAGES: &str = "systemd-sysv,dbus,ca-certificates,curl,iproute2,procps";
-
-/// Documentation in packages isn't unpacked: a quarter of the size.
-const EXCLUDED: [&str; 4] = [
-    "/usr/share/man/*",
-    "/usr/share/info/*",
-    "/usr/share/locale/*",
-    "/usr/share/doc/*",
-];
-
-/// Licences stay.
-const INCLUDED: &str = "/usr/share/doc/*/copyright";
-
-/// File times in the base, so that the same packages make the same files.
-const EPOCH: &str = "1700000000";
 
 /// What making a base takes on disk, generously: 1 GiB at its place, and as much
 /// where it is made.
@@ -52,9 +35,6 @@ pub const NEEDED_BYTES: u64 = 1 << 30;
 
 /// Where mmdebstrap and what it starts are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The last lines of mmdebstrap that an error shows.
-const LAST_LINES: usize = 12;
 
 /// How far a bootstrap is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +52,7 @@ pub enum Progress {
 
 /// What to make, and where.
 pub struct Options<'a> {
-    /// The base's name: [`DEBIAN_12`].
+    /// The base's name, one of [`DISTRIBUTIONS`].
     pub name: String,
     /// The cache's folder.
     pub cache: PathBuf,
@@ -128,6 +108,14 @@ pub enum BootstrapError {
     /// The tool is missing.
     #[error("the program mmdebstrap is missing")]
     NoMmdebstrap,
+    /// The archive can't be trusted without its keys.
+    #[error("the keys of the archive are missing: {reason}")]
+    NoKeyring {
+        /// The package that brings them.
+        package: &'static str,
+        /// Why they could not be had otherwise.
+        reason: String,
+    },
     /// The disk is too full.
     #[error(
         "there is no room for a base in {}: {} MiB are needed, {} MiB are free",
@@ -164,16 +152,18 @@ impl BootstrapError {
     /// What the person at this machine can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { .. } => Some(format!("the only base is {DEBIAN_12}")),
+            Self::Unknown { .. } => Some(format!(
+                "there are {}; `darkroom local import` takes any other distribution",
+                distribution::names()
+            )),
+            Self::NoKeyring { package, .. } => Some(format!("apt-get install {package}")),
             Self::NoRoot => Some(probe::no_root().hint),
             Self::NoUserNamespaces { source } => Some(probe::no_namespaces(source).hint),
             Self::NoMmdebstrap => Some("apt-get install mmdebstrap".into()),
             Self::NoSpace { .. } => Some("free some space, or choose another cache folder".into()),
-            Self::Failed { .. } => Some(
-                "is there a way to the mirror? Another one can be given; mmdebstrap needs \
-                 the package debian-archive-keyring"
-                    .into(),
-            ),
+            Self::Failed { .. } => {
+                Some("is there a way to the archive? Another one can be given as a mirror".into())
+            }
             Self::Io { .. } => None,
         }
     }
@@ -216,9 +206,9 @@ pub fn tree(cache: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// What is missing, or what failed.
 pub fn bootstrap(options: Options<'_>) -> Result<Made, BootstrapError> {
-    if options.name != DEBIAN_12 || plain_name(&options.name).is_err() {
+    let Some(distribution) = distribution(&options.name) else {
         return Err(BootstrapError::Unknown { name: options.name });
-    }
+    };
     let bases = options.cache.join("bases");
     make_private(&bases).map_err(at(format!("making {}", bases.display())))?;
     let _one = lock(&bases).map_err(at("locking the cache"))?;
@@ -229,7 +219,7 @@ pub fn bootstrap(options: Options<'_>) -> Result<Made, BootstrapError> {
         return Ok(Made { base, reused: true });
     }
     check_machine()?;
-    let base = make(options, &bases, &place)?;
+    let base = make(distribution, options, &bases, &place)?;
     Ok(Made {
         base,
         reused: false,
@@ -254,11 +244,22 @@ fn check_machine() -> Result<(), BootstrapError> {
     Ok(())
 }
 
-fn make(options: Options<'_>, bases: &Path, place: &Path) -> Result<Base, BootstrapError> {
+fn make(
+    distribution: &Distribution,
+    options: Options<'_>,
+    bases: &Path,
+    place: &Path,
+) -> Result<Base, BootstrapError> {
     let workshop = space::workshop(bases, options.needed_bytes)?;
     let made = workshop.path().join("rootfs");
     let progress = options.progress;
-    run_mmdebstrap(&made, workshop.path(), options.mirror.as_deref(), progress)?;
+    mmdebstrap::run(
+        distribution,
+        &made,
+        workshop.path(),
+        options.mirror.as_deref(),
+        progress,
+    )?;
     let phase = |progress: &mut dyn FnMut(Progress), name: &str, percent| {
         progress(Progress::Phase {
             name: name.into(),
@@ -280,8 +281,8 @@ fn make(options: Options<'_>, bases: &Path, place: &Path) -> Result<Base, Bootst
         let content = manifest::digest(&rootfs)?;
         let base = Base {
             name: options.name.clone(),
-            os_name: "Debian 12".into(),
-            platform: "Debian".into(),
+            os_name: distribution.os_name.into(),
+            platform: distribution.platform.into(),
             architecture: architecture().into(),
             digest: content.digest,
             size_bytes: content.size_bytes,
@@ -304,102 +305,6 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
-}
-
-fn run_mmdebstrap(
-    target: &Path,
-    workshop: &Path,
-    mirror: Option<&str>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), BootstrapError> {
-    let own = mirror.is_none().then(sources::of_this_host).flatten();
-    let mut command = Command::new("mmdebstrap");
-    command
-        .arg("--variant=minbase")
-        .arg("--format=directory")
-        .arg(format!("--include={PACKAGES}"));
-    for path in EXCLUDED {
-        command.arg(format!("--dpkgopt=path-exclude={path}"));
-    }
-    command
-        .arg(format!("--dpkgopt=path-include={INCLUDED}"))
-        .arg("bookworm")
-        .arg(target);
-    match (&own, mirror) {
-        (Some(_), _) => command.arg("-"),
-        (None, Some(mirror)) => command.arg(mirror),
-        (None, None) => &mut command,
-    };
-    command
-        .env("PATH", PATH)
-        .env("SOURCE_DATE_EPOCH", EPOCH)
-        .env("TMPDIR", workshop)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(at("starting mmdebstrap"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A tool that ends early says why.
-        let _ = stdin.write_all(own.unwrap_or_default().as_bytes());
-    }
-    let mut last = std::collections::VecDeque::new();
-    if let Some(stderr) = child.stderr.take() {
-        for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            if let Some((name, percent)) = phase_of(&line) {
-                progress(Progress::Phase {
-                    name: name.into(),
-                    percent,
-                });
-            }
-            progress(Progress::Line(line.clone()));
-            last.push_back(line);
-            if last.len() > LAST_LINES {
-                last.pop_front();
-            }
-        }
-    }
-    let status = child.wait().map_err(at("waiting for mmdebstrap"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(BootstrapError::Failed {
-        status: status.to_string(),
-        said: last.into_iter().collect::<Vec<_>>().join("\n"),
-    })
-}
-
-/// What a line of mmdebstrap begins, and how much of its time has passed then.
-fn phase_of(line: &str) -> Option<(&'static str, u8)> {
-    const PHASES: [(&str, &str, u8); 6] = [
-        ("running apt-get update", "reading package lists", 2),
-        (
-            "downloading packages",
-            "downloading the essential packages",
-            10,
-        ),
-        (
-            "extracting archives",
-            "unpacking the essential packages",
-            20,
-        ),
-        (
-            "installing essential packages",
-            "installing the essential packages",
-            30,
-        ),
-        (
-            "installing remaining packages",
-            "installing the other packages",
-            45,
-        ),
-        ("cleaning package lists", "cleaning up", 80),
-    ];
-    PHASES
-        .iter()
-        .find(|(text, _, _)| line.contains(text))
-        .map(|(_, name, percent)| (*name, *percent))
 }
 
 /// Takes out what came from this host, and device nodes, which nobody needs: an
@@ -447,14 +352,6 @@ mod tests {
         assert_eq!(read("etc/machine-id"), "");
         assert!(read("etc/hosts").contains("localhost"));
         assert_eq!(fs::read_dir(place.path().join("dev")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn lines_of_mmdebstrap_are_phases() {
-        let (name, percent) =
-            phase_of("I: installing remaining packages inside the chroot...").unwrap();
-        assert_eq!((name, percent), ("installing the other packages", 45));
-        assert_eq!(phase_of("I: success in 54 seconds"), None);
     }
 
     #[test]

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The suites of the base.
-const SUITES: [&str; 3] = ["bookworm", "bookworm-updates", "bookworm-security"];
+use super::distribution::Distribution;
 
-/// The sources of this host as lines for mmdebstrap; none when it is no Debian 12 or
-/// has none that fit.
-pub(super) fn of_this_host() -> Option<String> {
+/// The sources of this host as lines for mmdebstrap; none when it is another
+/// distribution or has none that fit.
+pub(super) fn of_this_host(distribution: &Distribution) -> Option<String> {
     let release = fs::read_to_string("/etc/os-release").ok()?;
     let is = |line: &str| release.lines().any(|one| one.replace('"', "") == line);
-    if !is("ID=debian") || !is("VERSION_CODENAME=bookworm") {
+    if !is(&format!("VERSION_CODENAME={}", distribution.suite)) {
         return None;
     }
+    let suites: Vec<&str> = distribution.suites().collect();
     let mut files = vec![Path::new("/etc/apt/sources.list").to_owned()];
     let folder = fs::read_dir("/etc/apt/sources.list.d").ok();
     files.extend(
@@ -30,8 +30,8 @@ pub(super) fn of_this_host() -> Option<String> {
     for file in files {
         let text = fs::read_to_string(&file).unwrap_or_default();
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("list") => lines.extend(text.lines().filter_map(one_line)),
-            Some("sources") => lines.extend(stanzas(&text)),
+            Some("list") => lines.extend(text.lines().filter_map(|line| one_line(line, &suites))),
+            Some("sources") => lines.extend(stanzas(&text, &suites)),
             _ => {}
         }
     }
@@ -40,7 +40,7 @@ pub(super) fn of_this_host() -> Option<String> {
 }
 
 /// A line of a `.list` file, if it is of the base's suites.
-fn one_line(line: &str) -> Option<String> {
+fn one_line(line: &str, suites: &[&str]) -> Option<String> {
     let line = line.split('#').next()?.trim();
     let rest = line.strip_prefix("deb ")?.trim();
     let (options, rest) = match rest.strip_prefix('[') {
@@ -50,7 +50,7 @@ fn one_line(line: &str) -> Option<String> {
     let mut words = rest.split_whitespace();
     let (address, suite) = (words.next()?, words.next()?);
     let components: Vec<&str> = words.collect();
-    let fits = SUITES.contains(&suite) && components.contains(&"main");
+    let fits = suites.contains(&suite) && components.contains(&"main");
     let signed = options
         .split_whitespace()
         .find_map(|option| option.strip_prefix("signed-by="));
@@ -58,13 +58,13 @@ fn one_line(line: &str) -> Option<String> {
 }
 
 /// The stanzas of a `.sources` file, a line for each address and suite of the base's.
-fn stanzas(text: &str) -> Vec<String> {
+fn stanzas(text: &str, suites: &[&str]) -> Vec<String> {
     text.split("\n\n")
-        .flat_map(|stanza| stanza_lines(stanza).unwrap_or_default())
+        .flat_map(|stanza| stanza_lines(stanza, suites).unwrap_or_default())
         .collect()
 }
 
-fn stanza_lines(stanza: &str) -> Option<Vec<String>> {
+fn stanza_lines(stanza: &str, suites: &[&str]) -> Option<Vec<String>> {
     let fields: BTreeMap<String, &str> = stanza
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -84,7 +84,7 @@ fn stanza_lines(stanza: &str) -> Option<Vec<String>> {
         .copied()
         .filter(|path| path.starts_with('/'));
     let mut lines = Vec::new();
-    for suite in words("suites")?.filter(|suite| SUITES.contains(suite)) {
+    for suite in words("suites")?.filter(|suite| suites.contains(suite)) {
         for address in words("uris")? {
             lines.push(format_line(signed, address, suite));
         }
@@ -103,18 +103,20 @@ fn format_line(signed: Option<&str>, address: &str, suite: &str) -> String {
 mod tests {
     use super::*;
 
+    const SUITES: &[&str] = &["bookworm", "bookworm-updates"];
+
     #[test]
     fn only_lines_of_the_base_are_taken() {
         let line = "deb [arch=amd64 signed-by=/k.gpg] http://mirror/debian bookworm main contrib";
         let wanted = "deb [signed-by=/k.gpg] http://mirror/debian bookworm main";
-        assert_eq!(one_line(line).as_deref(), Some(wanted));
+        assert_eq!(one_line(line, SUITES).as_deref(), Some(wanted));
         for other in [
             "# deb http://mirror/debian bookworm main",
             "deb-src http://mirror/debian bookworm main",
             "deb https://packages.example/apt tool-bookworm main",
             "deb http://mirror/debian bookworm contrib",
         ] {
-            assert_eq!(one_line(other), None, "{other}");
+            assert_eq!(one_line(other, SUITES), None, "{other}");
         }
     }
 
@@ -126,7 +128,7 @@ mod tests {
                     Enabled: no\nTypes: deb\nURIs: http://off/debian\nSuites: bookworm\n\
                     Components: main\n";
         assert_eq!(
-            stanzas(text),
+            stanzas(text, SUITES),
             [
                 "deb [signed-by=/k.gpg] http://mirror/debian bookworm main",
                 "deb [signed-by=/k.gpg] http://mirror/debian bookworm-updates main",
