@@ -3,6 +3,7 @@
 //! `template` and `engine` show the mistakes at the place in the template that the
 //! path leads to. Nothing here knows templates.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jsonschema::PatternOptions;
@@ -10,6 +11,7 @@ use jsonschema::paths::{Location, LocationSegment};
 use serde_json::{Map, Value};
 
 use crate::inputs::listed;
+use crate::secret::Marker;
 
 /// One part of the way to a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +67,7 @@ pub(crate) fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
 pub(crate) fn check(
     schema: &Value,
     parameters: &Map<String, Value>,
+    secrets: &BTreeSet<String>,
     given: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Vec<ArgumentMistake>> {
     let mut mistakes: Vec<_> = given
@@ -76,6 +79,12 @@ pub(crate) fn check(
         })
         .collect();
     let undeclared = mistakes.len();
+    for (name, value) in given
+        .iter()
+        .filter(|(name, _)| parameters.contains_key(*name))
+    {
+        check_secrecy(name, value, secrets, &mut mistakes);
+    }
 
     let mut filled = Value::Object(given.clone());
     fill(schema, &mut filled);
@@ -91,6 +100,12 @@ pub(crate) fn check(
                 if path.is_empty() && undeclared > 0 && is_about_names(&error) {
                     continue;
                 }
+                // A pattern or a length is meant for the value, which nobody knows here.
+                if matches!(path.as_slice(), [PathPart::Name(name)] if secrets.contains(name))
+                    && !markers(error.instance()).is_empty()
+                {
+                    continue;
+                }
                 mistakes.push(ArgumentMistake {
                     path,
                     message: error.to_string(),
@@ -101,6 +116,56 @@ pub(crate) fn check(
     match filled {
         Value::Object(filled) if mistakes.is_empty() => Ok(filled),
         _ => Err(mistakes),
+    }
+}
+
+/// A secret belongs in a secret parameter, and nothing else does: the text of any other
+/// argument is shown, journaled and kept.
+fn check_secrecy(
+    name: &str,
+    value: &Value,
+    secrets: &BTreeSet<String>,
+    mistakes: &mut Vec<ArgumentMistake>,
+) {
+    let held = markers(value);
+    let message = match (secrets.contains(name), held.first()) {
+        (false, Some(secret)) => {
+            let listed: Vec<_> = secrets.iter().map(|name| format!("{name:?}")).collect();
+            let others = match listed.as_slice() {
+                [] => "the component has no secret parameter".to_owned(),
+                some => format!("secret ones are {}", some.join(", ")),
+            };
+            format!(
+                "{name:?} is no secret parameter, so that the secret {secret:?} would be \
+                 shown; {others}"
+            )
+        }
+        (true, None) if value.as_str().is_some_and(|text| !text.is_empty()) => format!(
+            "{name:?} is a secret parameter, but this text stands in the template for all \
+             to read: name its source under `secrets`, and write ${{{{ secrets.{name} }}}} here"
+        ),
+        _ => return,
+    };
+    mistakes.push(ArgumentMistake {
+        path: vec![PathPart::Name(name.to_owned())],
+        message,
+    });
+}
+
+/// The names of the secrets whose markers stand anywhere in a value.
+pub(crate) fn markers(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::String(text) => Marker::find(text).into_iter().collect(),
+        Value::Array(items) => items.iter().flat_map(markers).collect(),
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| {
+                let mut held = markers(value);
+                held.extend(Marker::find(name));
+                held
+            })
+            .collect(),
+        _ => BTreeSet::new(),
     }
 }
 

@@ -148,7 +148,7 @@ impl Description {
         &self,
         given: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Vec<ArgumentMistake>> {
-        arguments::check(&self.parameters, self.properties(), given)
+        arguments::check(&self.parameters, self.properties(), &self.secrets(), given)
     }
 
     /// The same as [`Inputs`] for a [`Session`](crate::Session).
@@ -160,6 +160,9 @@ impl Description {
             arguments: self.check_arguments(given)?,
             parameters: self.properties().clone(),
             secrets: self.secrets(),
+            // Of what was given, not of what was filled in: a default is the
+            // component's own text, and can't grant it anything.
+            granted: given.values().flat_map(arguments::markers).collect(),
         })
     }
 

@@ -15,6 +15,8 @@ pub struct Inputs {
     /// The `properties` of the description's parameters.
     pub(crate) parameters: Map<String, Value>,
     pub(crate) secrets: BTreeSet<String>,
+    /// The secrets whose markers its arguments hold.
+    pub(crate) granted: BTreeSet<String>,
 }
 
 impl Inputs {
@@ -26,6 +28,12 @@ impl Inputs {
     /// The names of the secret parameters.
     pub fn secrets(&self) -> &BTreeSet<String> {
         &self.secrets
+    }
+
+    /// The names of the secrets that it was given, as the template calls them: the only
+    /// ones that it may use.
+    pub fn granted(&self) -> &BTreeSet<String> {
+        &self.granted
     }
 
     /// The argument of a declared parameter, `None` where it was not given. `types`

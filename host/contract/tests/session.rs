@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
+use darkroom_contract::secret::Marker;
 use darkroom_contract::{
     Content, Description, Ended, Ending, Fault, FileContent, History, Inputs, Language, Level,
     Limits, Machine, Role, Session, StepKind, StepResult, Transcript,
@@ -434,4 +435,113 @@ fn descriptions_that_are_wrong() {
     assert!(error(&long).contains("262144 are allowed"));
     assert!(description().is_for("linux"));
     assert!(!description().is_for("windows"));
+}
+
+/// A builder with a secret parameter `key`, which was given the secret `db`.
+fn with_secret() -> Session {
+    let text = json!({"summary": "s", "parameters": {"type": "object", "properties": {
+        "key": {"type": "string", "secret": true, "maxLength": 8, "pattern": "^x"},
+    }}});
+    let description = Description::parse(&text.to_string()).unwrap();
+    let given = json!({"key": format!("x{}", Marker::of("db"))});
+    let inputs = description.inputs(given.as_object().unwrap()).unwrap();
+    let (history, machine) = (Arc::default(), Machine::default());
+    Session::new(
+        Limits::default(),
+        Role::Builder,
+        inputs,
+        machine,
+        history,
+        None,
+    )
+}
+
+/// A place where a secret might be tried.
+type Use<'a> = &'a dyn Fn(&mut Session) -> Result<(), Fault>;
+
+#[test]
+fn a_secret_stands_in_environment_and_written_text_only() {
+    let mut s = with_secret();
+    let marker = s.text("key").unwrap().unwrap();
+    let step = s.shell("run", "echo").unwrap();
+    s.environment(step, "KEY", &marker).unwrap();
+    s.write("file", "/etc/key", &format!("key = {marker}\n"))
+        .unwrap();
+    let ended = s.end(Some(Ok(()))).unwrap();
+    assert_eq!(ended.steps[0].environment, [("KEY".into(), marker.clone())]);
+
+    let m = marker.as_str();
+    let digest = "0a".repeat(32);
+    let wrong: [(&str, Use<'_>); 13] = [
+        ("script", &|s| s.shell("a", m).map(drop)),
+        ("name", &|s| s.shell(m, "a").map(drop)),
+        ("name", &|s| s.reboot(m).map(drop)),
+        ("path", &|s| s.write("a", &format!("/{m}"), "").map(drop)),
+        ("file", &|s| {
+            s.write_bytes("a", "/a", m.as_bytes()).map(drop)
+        }),
+        ("asset", &|s| s.write_asset("a", "/a", m).map(drop)),
+        ("address", &|s| {
+            s.download("a", "/a", &format!("https://{m}"), &digest)
+                .map(drop)
+        }),
+        ("path", &|s| s.collect("a", &format!("/{m}"), 1).map(drop)),
+        ("user", &|s| {
+            s.shell("a", "a").and_then(|of| s.run_as(of, m))
+        }),
+        ("path", &|s| {
+            s.shell("a", "a")
+                .and_then(|of| s.directory(of, &format!("/{m}")))
+        }),
+        ("text", &|s| {
+            s.shell("a", "a").and_then(|of| s.expect_output(of, m))
+        }),
+        ("text", &|s| {
+            s.shell("a", "a").and_then(|of| s.expect_no_output(of, m))
+        }),
+        ("pattern", &|s| {
+            s.shell("a", "a").and_then(|of| s.expect_match(of, m))
+        }),
+    ];
+    for (index, (what, call)) in wrong.iter().enumerate() {
+        let said = message(call(&mut with_secret()));
+        let words = format!("the {what} holds the secret \"db\", which may only stand in");
+        assert!(said.contains(&words), "{index}: {said}");
+    }
+    // Whoever knows a name can write its marker, and has nothing of it.
+    let mut s = with_secret();
+    let step = s.shell("run", "echo").unwrap();
+    let said = message(s.environment(step, "KEY", &Marker::of("other")));
+    assert!(
+        said.contains("\"other\", which this component was not given"),
+        "{said}"
+    );
+    let said = message(with_secret().write("a", "/a", &Marker::of("third")));
+    assert!(
+        said.contains("\"third\", which this component was not given"),
+        "{said}"
+    );
+}
+
+#[test]
+fn secrets_are_for_secret_parameters_and_nothing_else_is() {
+    let text = json!({"summary": "s", "parameters": {"type": "object", "properties": {
+        "key": {"type": "string", "secret": true},
+        "open": {"type": "array"},
+    }}});
+    let description = Description::parse(&text.to_string()).unwrap();
+    let given = json!({"key": "hunter2", "open": [{"a": Marker::of("db")}]});
+    let mistakes = description
+        .check_arguments(given.as_object().unwrap())
+        .unwrap_err();
+    let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "key: \"key\" is a secret parameter, but this text stands in the template for all \
+             to read: name its source under `secrets`, and write ${{ secrets.key }} here",
+            "open: \"open\" is no secret parameter, so that the secret \"db\" would be shown; \
+             secret ones are \"key\"",
+        ]
+    );
 }

@@ -1,6 +1,10 @@
 //! Whether a single argument makes sense. Pure functions; each answers what is
 //! wrong in words that stand after the call: `shell("", "ls"): the name is empty`.
 
+use std::collections::BTreeSet;
+
+use crate::secret::Marker;
+
 /// Names of steps are for people: one line of 1 to 100 characters.
 pub(super) fn name(name: &str) -> Result<(), String> {
     match name.chars().count() {
@@ -8,7 +12,7 @@ pub(super) fn name(name: &str) -> Result<(), String> {
         1..=100 if name.chars().any(char::is_control) => {
             Err("the name has a control character or a line break".into())
         }
-        1..=100 => Ok(()),
+        1..=100 => no_secret("name", name),
         count => Err(format!("the name has {count} characters; 100 are allowed")),
     }
 }
@@ -18,10 +22,37 @@ pub(super) fn text(what: &str, text: &str, most: usize) -> Result<(), String> {
     if text.is_empty() {
         return Err(format!("the {what} is empty"));
     }
-    value(what, text, most)
+    value(what, text, most)?;
+    no_secret(what, text)
 }
 
-/// The same, but it may be empty.
+/// Secrets would get into commands, journals and events, where the marker stands for
+/// nothing: the author has taken it for the value.
+pub(super) fn no_secret(what: &str, text: &str) -> Result<(), String> {
+    match Marker::find(text).first() {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "the {what} holds the secret {name:?}, which may only stand in a value of \
+             `environment` or in the text of `write`"
+        )),
+    }
+}
+
+/// A text that may hold markers, but only of secrets that the component was given:
+/// whoever knows a secret's name can write its marker.
+pub(super) fn given(what: &str, text: &str, given: &BTreeSet<String>) -> Result<(), String> {
+    match Marker::find(text)
+        .iter()
+        .find(|name| !given.contains(*name))
+    {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "the {what} holds the secret {name:?}, which this component was not given"
+        )),
+    }
+}
+
+/// The same, but it may be empty, and hold secrets.
 pub(super) fn value(what: &str, text: &str, most: usize) -> Result<(), String> {
     size(what, text.len(), most)?;
     if text.contains('\0') {

@@ -65,7 +65,8 @@ impl Session {
     pub fn write(&mut self, name: &str, path: &str, text: &str) -> Result<u32, Fault> {
         let arguments = [call::text(name), call::text(path), call::text(text)];
         let checked = check::file(path, &self.machine.family, self.limits.path_bytes)
-            .and_then(|()| check::size("text", text.len(), self.limits.text_bytes));
+            .and_then(|()| check::size("text", text.len(), self.limits.text_bytes))
+            .and_then(|()| check::given("text", text, self.inputs.granted()));
         let content = || FileContent::Text(text.into());
         self.file(
             &Call::new("write", arguments),
@@ -85,7 +86,8 @@ impl Session {
         let arguments = [call::text(name), call::text(path), call::bytes(bytes)];
         let call = Call::new("write-bytes", arguments);
         let checked = check::file(path, &self.machine.family, self.limits.path_bytes)
-            .and_then(|()| check::size("file", bytes.len(), self.limits.text_bytes));
+            .and_then(|()| check::size("file", bytes.len(), self.limits.text_bytes))
+            .and_then(|()| check::no_secret("file", &String::from_utf8_lossy(bytes)));
         let content = || FileContent::Bytes(bytes.into());
         self.file(&call, name, path, bytes.len(), checked, content)
     }

@@ -75,7 +75,8 @@ impl Session {
         let arguments = [of.into(), call::text(name), call::text(value)];
         let call = Call::new("environment", arguments);
         let checked = check::variable(name)
-            .and_then(|()| check::value("value", value, self.limits.text_bytes));
+            .and_then(|()| check::value("value", value, self.limits.text_bytes))
+            .and_then(|()| check::given("value", value, self.inputs.granted()));
         let bytes = name.len() + value.len();
         self.refine(&call, of, Fits::Scripts, bytes, checked, |step| match step
             .environment
