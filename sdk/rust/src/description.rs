@@ -94,27 +94,30 @@ impl Description {
 
     /// The JSON Schema of all arguments together.
     fn schema(&self) -> Json {
-        let properties = self
-            .parameters
-            .iter()
-            .map(|p| (p.name.clone(), p.schema()))
-            .collect();
-        let mut members = vec![
-            ("type".to_owned(), "object".into()),
-            ("properties".to_owned(), Json::Object(properties)),
-        ];
-        let required: Vec<_> = self
-            .parameters
-            .iter()
-            .filter(|p| p.required)
-            .map(|p| p.name.clone())
-            .collect();
-        if !required.is_empty() {
-            members.push(("required".to_owned(), required.into()));
-        }
-        members.push(("additionalProperties".to_owned(), false.into()));
-        Json::Object(members)
+        Json::Object(object(&self.parameters))
     }
+}
+
+/// The JSON Schema of an object with these members and no others.
+fn object(fields: &[Parameter]) -> Vec<(String, Json)> {
+    let properties = fields
+        .iter()
+        .map(|field| (field.name.clone(), field.schema()))
+        .collect();
+    let mut members = vec![
+        ("type".to_owned(), "object".into()),
+        ("properties".to_owned(), Json::Object(properties)),
+    ];
+    let required: Vec<_> = fields
+        .iter()
+        .filter(|field| field.required)
+        .map(|field| field.name.clone())
+        .collect();
+    if !required.is_empty() {
+        members.push(("required".to_owned(), required.into()));
+    }
+    members.push(("additionalProperties".to_owned(), false.into()));
+    members
 }
 
 /// What an argument is.
@@ -126,6 +129,9 @@ pub(crate) enum Kind {
     Flag,
     Texts,
     Map,
+    Scalars,
+    Objects,
+    Any,
 }
 
 /// One parameter: its name (lower-case letters, digits and dashes by custom), its type,
@@ -140,6 +146,8 @@ pub struct Parameter {
     secret: bool,
     /// Keywords about the value, or about each of the values of a list or map.
     keywords: Vec<(&'static str, Json)>,
+    /// The members of each of the objects of a list.
+    fields: Vec<Parameter>,
 }
 
 impl Parameter {
@@ -152,6 +160,7 @@ impl Parameter {
             about: about.into(),
             secret: false,
             keywords: Vec::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -183,6 +192,30 @@ impl Parameter {
     /// Names with texts, read by [`inputs::map`](crate::inputs::map).
     pub fn map(name: impl Into<String>, about: impl Into<String>) -> Self {
         Self::new(Kind::Map, name, about)
+    }
+
+    /// Names with texts, numbers or flags, so that nobody must put quotes around a
+    /// number; read by [`inputs::map`](crate::inputs::map), as texts.
+    pub fn scalars(name: impl Into<String>, about: impl Into<String>) -> Self {
+        Self::new(Kind::Scalars, name, about)
+    }
+
+    /// A list of objects with these members, read by
+    /// [`inputs::json`](crate::inputs::json). A default of a member is only shown: the
+    /// host fills in those of whole parameters.
+    pub fn objects<const N: usize>(
+        name: impl Into<String>,
+        about: impl Into<String>,
+        fields: [Parameter; N],
+    ) -> Self {
+        let mut objects = Self::new(Kind::Objects, name, about);
+        objects.fields = fields.into();
+        objects
+    }
+
+    /// Any value, read by [`inputs::json`](crate::inputs::json).
+    pub fn any(name: impl Into<String>, about: impl Into<String>) -> Self {
+        Self::new(Kind::Any, name, about)
     }
 
     /// What holds where no argument is given.
@@ -240,26 +273,37 @@ impl Parameter {
     }
 
     fn schema(&self) -> Json {
+        let one = |kind: &str| vec![("type".to_owned(), kind.into())];
+        let many = ["string", "number", "boolean"];
+        // What a list or a map holds, and the keyword that says so.
         let (kind, inner) = match self.kind {
             Kind::Text => ("string", None),
             Kind::Integer => ("integer", None),
             Kind::Number => ("number", None),
             Kind::Flag => ("boolean", None),
-            Kind::Texts => ("array", Some("items")),
-            Kind::Map => ("object", Some("additionalProperties")),
+            Kind::Texts => ("array", Some(("items", one("string")))),
+            Kind::Map => ("object", Some(("additionalProperties", one("string")))),
+            Kind::Scalars => (
+                "object",
+                Some((
+                    "additionalProperties",
+                    vec![("type".to_owned(), many.into())],
+                )),
+            ),
+            Kind::Objects => ("array", Some(("items", object(&self.fields)))),
+            Kind::Any => ("", None),
         };
-        let mut members = vec![
-            ("type".to_owned(), kind.into()),
-            ("description".to_owned(), Json::from(&self.about)),
-        ];
+        let mut members = vec![("description".to_owned(), Json::from(&self.about))];
+        if !kind.is_empty() {
+            members.insert(0, ("type".to_owned(), kind.into()));
+        }
         let keywords = self
             .keywords
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()));
         match inner {
             None => members.extend(keywords),
-            Some(inner) => {
-                let mut each = vec![("type".to_owned(), "string".into())];
+            Some((inner, mut each)) => {
                 each.extend(keywords);
                 members.push((inner.to_owned(), Json::Object(each)));
             }
@@ -277,6 +321,33 @@ impl Parameter {
 #[cfg(test)]
 mod tests {
     use super::{Description, Parameter};
+
+    #[test]
+    fn lists_of_objects_and_loose_values_have_a_schema() {
+        let description = Description::new("Does it")
+            .parameter(Parameter::objects(
+                "users",
+                "Who",
+                [
+                    Parameter::text("name", "Whose").required().pattern("^a"),
+                    Parameter::texts("groups", "Where"),
+                ],
+            ))
+            .parameter(Parameter::scalars("settings", "What"))
+            .parameter(Parameter::any("values", "Which"));
+        assert_eq!(
+            description.schema().to_string(),
+            concat!(
+                r#"{"type":"object","properties":{"users":{"type":"array","description":"Who","#,
+                r#""items":{"type":"object","properties":{"name":{"type":"string","#,
+                r#""description":"Whose","pattern":"^a"},"groups":{"type":"array","#,
+                r#""description":"Where","items":{"type":"string"}}},"required":["name"],"#,
+                r#""additionalProperties":false}},"settings":{"type":"object","#,
+                r#""description":"What","additionalProperties":{"type":["string","number","boolean"]}},"#,
+                r#""values":{"description":"Which"}},"additionalProperties":false}"#,
+            )
+        );
+    }
 
     #[test]
     fn a_description_is_the_contracts_json() {

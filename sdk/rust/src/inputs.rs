@@ -40,14 +40,16 @@ pub fn texts(name: &str) -> Vec<String> {
     inputs::texts(name)
 }
 
-/// An argument of [`Parameter::map`](crate::Parameter::map): names and values in the
-/// order in which they were given; empty where it was not given.
+/// An argument of [`Parameter::map`](crate::Parameter::map) or
+/// [`Parameter::scalars`](crate::Parameter::scalars): names and values in the order in
+/// which they were given; empty where it was not given.
 pub fn map(name: &str) -> Vec<(String, String)> {
     match json(name) {
         Some(Json::Object(members)) => members
             .into_iter()
             .filter_map(|(name, value)| match value {
-                Json::Text(text) => Some((name, text)),
+                Json::Text(text) | Json::Number(text) => Some((name, text)),
+                Json::Flag(flag) => Some((name, flag.to_string())),
                 _ => None,
             })
             .collect(),

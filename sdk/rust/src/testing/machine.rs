@@ -144,5 +144,15 @@ fn fits(kind: Kind, value: &Json) -> bool {
         Kind::Map => {
             matches!(value, Json::Object(members) if members.iter().all(|(_, value)| is_text(value)))
         }
+        Kind::Scalars => {
+            let scalar =
+                |value: &Json| matches!(value, Json::Text(_) | Json::Number(_) | Json::Flag(_));
+            matches!(value, Json::Object(members) if members.iter().all(|(_, value)| scalar(value)))
+        }
+        Kind::Objects => {
+            let object = |value: &Json| matches!(value, Json::Object(_));
+            matches!(value, Json::List(list) if list.iter().all(object))
+        }
+        Kind::Any => true,
     }
 }

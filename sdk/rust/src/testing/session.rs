@@ -530,7 +530,7 @@ impl Session {
         Ok(value.as_list().iter().filter_map(|text| text.as_text().map(str::to_owned)).collect())
     }
     pub(crate) fn json_text(&mut self, name: &str) -> Answered<Option<String>> {
-        let all = [Kind::Text, Kind::Integer, Kind::Number, Kind::Flag, Kind::Texts, Kind::Map];
+        let all = [Kind::Text, Kind::Integer, Kind::Number, Kind::Flag, Kind::Texts, Kind::Map, Kind::Scalars, Kind::Objects, Kind::Any];
         Ok(self.argument("json-text", name, &all)?.map(|value| value.to_string()))
     }
 
