@@ -8,7 +8,7 @@ family() {
     if [ ! -e "$family_file" ]; then
         fail 'this machine has no /etc/os-release, so nobody can tell what it is'
     fi
-    for family_id in $(sed -n "s/^ID=//p; s/^ID_LIKE=//p" "$family_file" | tr -d "\"'" | tr 'A-Z' 'a-z'); do
+    for family_id in $(sed -n "s/^ID=//p; s/^ID_LIKE=//p" "$family_file" | tr -d "\"'" | tr '[:upper:]' '[:lower:]'); do
         case $family_id in
             debian | ubuntu) echo debian ;;
             rhel | centos | fedora | rocky | almalinux | ol | amzn | alinux | aliyun | anolis | openeuler | tencentos) echo rhel ;;
