@@ -9,7 +9,7 @@ use darkroom_contract::{Inputs, Language, PathPart, Role, Step, StepKind};
 use darkroom_runtime::{Component, Runtime};
 use darkroom_template::{
     BuildItem, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, SourceFile, Span, Spanned,
-    Uses, UsesRef, draft, parse,
+    TestItem, Uses, UsesRef, draft, parse,
 };
 use serde_json::{Map, Value, json};
 
@@ -157,6 +157,9 @@ impl<'a> Checker<'a> {
                     }
                     build.extend(part.map(BuildPart::Component));
                 }
+                BuildItem::Copy(copy) => {
+                    self.note(copy.span, "`copy` can't be carried out", None);
+                }
                 BuildItem::Run(run) => build.push(BuildPart::Own {
                     name: "run",
                     step: own_step(run.title(), &run.script, run.env.clone()),
@@ -167,9 +170,13 @@ impl<'a> Checker<'a> {
                 }),
             }
         }
-        for uses in &resolved.test {
-            let part = self.part(resolved, uses, Role::Tester);
-            test.extend(part);
+        for item in &resolved.test {
+            match item {
+                TestItem::Uses(uses) => test.extend(self.part(resolved, uses, Role::Tester)),
+                TestItem::Run(run) => {
+                    self.note(run.span, "a test's `run` can't be carried out", None);
+                }
+            }
         }
         let repair = self.repair(&resolved.repair);
         let generalize = self.system("generalize", Role::Builder, &Map::new(), resolved.name.span);
@@ -256,7 +263,8 @@ impl<'a> Checker<'a> {
                         "add `instance: { internet: 10 }`, or see that it needs nothing from there"
                             .into(),
                     ),
-                ),
+                )
+                .warning(),
             );
         }
     }

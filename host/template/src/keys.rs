@@ -42,28 +42,19 @@ pub(crate) const TEMPLATE: Keys = Keys {
         "name",
         "source",
         "parameters",
+        "secrets",
         "repair",
         "build",
         "test",
         "instance",
         "image",
         "distribute",
+        "on-test-failure",
+        "retain",
+        "rebuild",
         "on",
     ],
     unsupported: &[
-        (
-            "retain",
-            "remove it; until then delete old images and their snapshots yourself",
-        ),
-        ("rebuild", "remove it; every `darkroom build` builds"),
-        (
-            "secrets",
-            "remove it; don't put secrets into parameters, they stand in the journal",
-        ),
-        (
-            "on-test-failure",
-            "remove it; an image that fails its tests is kept and belongs to no family",
-        ),
         (
             "schedule",
             "remove it; start `darkroom build` from cron or a CI system",
@@ -82,18 +73,8 @@ pub(crate) const TEMPLATE: Keys = Keys {
 /// `source`.
 pub(crate) const SOURCE: Keys = Keys {
     title: "`source`",
-    known: &["family", "image"],
-    unsupported: &[
-        (
-            "instance",
-            "create an image of the instance and write `image: m-…`",
-        ),
-        (
-            "snapshot",
-            "create an image of the snapshot and write `image: m-…`",
-        ),
-        ("file", "import the file as an image and write `image: m-…`"),
-    ],
+    known: &["family", "image", "instance", "snapshot"],
+    unsupported: &[("file", "import the file as an image and write `image: m-…`")],
 };
 
 /// One parameter.
@@ -112,19 +93,32 @@ pub(crate) const PARAMETER: Keys = Keys {
     ],
     unsupported: &[(
         "secret",
-        "remove it; don't put secrets into parameters, they stand in the journal",
+        "name it in `secrets`; parameters stand in the journal",
     )],
+};
+
+/// One secret.
+pub(crate) const SECRET: Keys = Keys {
+    title: "a secret",
+    known: &["env", "file", "command"],
+    unsupported: &[
+        (
+            "value",
+            "a template never holds a secret; write `env`, `file` or `command`",
+        ),
+        (
+            "parameter-store",
+            "ask for it with `command: [aliyun, oos, GetSecretParameter, …]`",
+        ),
+        ("kms", "ask for it with `command: [aliyun, kms, …]`"),
+    ],
 };
 
 /// One item of `build`.
 pub(crate) const BUILD_ITEM: Keys = Keys {
     title: "a build item",
-    known: &["uses", "with", "run", "env", "name", "reboot"],
+    known: &["uses", "with", "copy", "run", "env", "name", "reboot"],
     unsupported: &[
-        (
-            "copy",
-            "use the component `darkroom:files`, or a component by path with the files as assets",
-        ),
         ("if", "build two templates, or decide inside the script"),
         (
             "timeout",
@@ -143,14 +137,32 @@ pub(crate) const BUILD_ITEM: Keys = Keys {
     ],
 };
 
+/// `copy`.
+pub(crate) const COPY: Keys = Keys {
+    title: "`copy`",
+    known: &["from", "to", "mode", "owner", "ignore"],
+    unsupported: &[
+        ("group", "write it with the owner: `owner: 'root:www-data'`"),
+        ("name", "write `name` beside `copy`"),
+        (
+            "include",
+            "name a folder in `from` and leave files out by `ignore`",
+        ),
+    ],
+};
+
 /// One item of `test`.
 pub(crate) const TEST_ITEM: Keys = Keys {
     title: "a test item",
-    known: &["uses", "with"],
-    unsupported: &[(
-        "run",
-        "use the component `darkroom:service`, or a component of your own with the role `tester`",
-    )],
+    known: &["uses", "with", "run", "env", "name"],
+    unsupported: &[
+        ("copy", "tests look, they don't change; copy in `build`"),
+        ("reboot", "a test runs on an instance that has just booted"),
+        (
+            "timeout",
+            "begin the command with `timeout 600`, the program of that name",
+        ),
+    ],
 };
 
 /// `instance`.
@@ -162,6 +174,7 @@ pub(crate) const INSTANCE: Keys = Keys {
         "vswitch",
         "security-group",
         "disk",
+        "disks",
         "spot",
     ],
     unsupported: &[
@@ -174,6 +187,16 @@ pub(crate) const INSTANCE: Keys = Keys {
             "remove it; commands arrive by Cloud Assistant, nobody logs in",
         ),
         ("tags", "remove it; instances carry the tag `darkroom:run`"),
+    ],
+};
+
+/// One of `instance.disks`.
+pub(crate) const DISK: Keys = Keys {
+    title: "a disk",
+    known: &["size", "category", "snapshot"],
+    unsupported: &[
+        ("encrypted", "remove it; data disks are not encrypted"),
+        ("mount", "make a file system and mount it in `build`"),
     ],
 };
 
@@ -224,9 +247,26 @@ pub(crate) const OVERLAY: Keys = Keys {
         ("test", "tests are the same in every cloud; use a parameter"),
         ("repair", "repair is the same in every cloud"),
         ("parameters", "give the value with `-p name=value`"),
+        ("secrets", "secrets are the same in every cloud"),
+        ("retain", "write it at the top; it holds in every cloud"),
+        ("rebuild", "write it at the top; it holds in every cloud"),
         (
-            "retain",
-            "remove it; until then delete old images and their snapshots yourself",
+            "on-test-failure",
+            "write it at the top; it holds in every cloud",
         ),
     ],
+};
+
+/// `retain`.
+pub(crate) const RETAIN: Keys = Keys {
+    title: "`retain`",
+    known: &["keep"],
+    unsupported: &[("days", "say how many images are kept: `keep: 3`")],
+};
+
+/// `rebuild`.
+pub(crate) const REBUILD: Keys = Keys {
+    title: "`rebuild`",
+    known: &["max-age"],
+    unsupported: &[],
 };

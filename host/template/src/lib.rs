@@ -23,27 +23,31 @@
 //! | `${{ parameters.x }}` | `reference` |
 //! | overlays, parameters, the final template | `resolve` |
 
+mod body;
+mod expression;
 mod keys;
 mod mistake;
 mod nearest;
+mod places;
 mod read;
-mod reference;
 mod resolve;
+mod resolved;
 mod rules;
 mod section;
 mod span;
 mod template;
 mod yaml;
 
-pub use mistake::{Mistake, Mistakes};
+pub use mistake::{Mistake, Mistakes, Severity};
 pub use nearest::nearest;
-pub use resolve::{
-    BuildItem, Cloud, Distribute, ImageSettings, Instance, ParseCloudError, ResolveWith, Resolved,
-    Run, Uses,
+pub use resolve::{Cloud, ParseCloudError, ResolveWith};
+pub use resolved::{
+    BuildItem, Copy, DataDisk, Distribute, ImageSettings, Instance, OnTestFailure, Rebuild,
+    Resolved, Retain, Run, Secret, SecretFrom, TestItem, Uses,
 };
-pub use section::build::UsesRef;
 pub use section::parameters::{Parameter, ParameterType};
 pub use section::repair::Repair;
 pub use section::source::Source;
+pub use section::uses::UsesRef;
 pub use span::{SourceFile, Span, Spanned};
 pub use template::{Draft, Template, draft, parse};

@@ -30,6 +30,16 @@ impl SourceCode for SourceFile {
     }
 }
 
+/// How bad a mistake is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// The template can't be built.
+    #[default]
+    Error,
+    /// The template can be built, but probably not as it was meant.
+    Warning,
+}
+
 /// One mistake: what is wrong, where, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -39,6 +49,8 @@ pub struct Mistake {
     pub label: String,
     /// What to write instead, if that can be said.
     pub help: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
     /// The marked place.
     pub span: Span,
     /// The line of its first byte, from 1.
@@ -56,6 +68,7 @@ impl Mistake {
             message: message.into(),
             label: "here".into(),
             help: None,
+            severity: Severity::Error,
             span,
             line,
             column,
@@ -74,6 +87,13 @@ impl Mistake {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// As something that may be wrong and keeps nobody from building.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
         self
     }
 
@@ -98,6 +118,13 @@ impl fmt::Display for Mistake {
 impl std::error::Error for Mistake {}
 
 impl Diagnostic for Mistake {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = self.help.as_ref()?;
         Some(Box::new(help))

@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::mistake::Mistake;
 use crate::nearest::nearest;
 use crate::span::{SourceFile, Span, Spanned};
-use crate::yaml::{Data, Key, Node};
+use crate::yaml::{Data, Key, Node, Origin};
 
 /// More mistakes than this are not listed: nobody reads them, and a file that was
 /// never meant as a template would fill the screen.
@@ -36,6 +36,10 @@ impl Reader {
 
     pub(crate) fn source(&self) -> &Arc<SourceFile> {
         &self.source
+    }
+
+    pub(crate) fn has_mistakes(&self) -> bool {
+        !self.mistakes.borrow().is_empty()
     }
 
     pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
@@ -60,11 +64,16 @@ impl Reader {
 
     /// A node of the wrong kind: "`name` must be a text, not a list".
     fn wrong_kind(&self, node: &Node, name: &str, expected: &str, help: &str) {
+        if node.is_deferred() {
+            return;
+        }
         let mistake = self.mistake(
             node.span,
             format!("`{name}` must be {expected}, not {}", node.kind()),
         );
-        let mistake = mistake.label(format!("this is {}", node.kind()));
+        let given = matches!(&node.data, Data::Scalar(leaf) if leaf.origin == Origin::Given);
+        let verb = if given { "this gives" } else { "this is" };
+        let mistake = mistake.label(format!("{verb} {}", node.kind()));
         self.note(if help.is_empty() {
             mistake
         } else {
@@ -94,8 +103,8 @@ impl Reader {
         }
         let path = join(name, text);
         if let Some(instead) = keys.unsupported(text) {
-            let mistake = self.mistake(key.span, format!("`{path}` is not supported yet"));
-            self.note(mistake.label("not supported yet").help(instead));
+            let mistake = self.mistake(key.span, format!("`{path}` is not supported"));
+            self.note(mistake.label("not supported").help(instead));
             return;
         }
         let mistake = self
@@ -113,6 +122,9 @@ impl Reader {
 
     /// A text. Numbers and `true` are not taken for one.
     pub(crate) fn text(&self, node: &Node, name: &str) -> Option<Spanned<String>> {
+        if node.is_deferred() {
+            return None;
+        }
         let leaf = match &node.data {
             Data::Scalar(leaf) if leaf.value.is_string() => leaf,
             Data::Scalar(leaf) if !leaf.value.is_null() => {
@@ -133,7 +145,9 @@ impl Reader {
     /// forgotten quotes change nothing.
     pub(crate) fn written(&self, node: &Node, name: &str) -> Option<Spanned<String>> {
         match &node.data {
+            Data::Scalar(leaf) if leaf.origin == Origin::Deferred => None,
             Data::Scalar(leaf) if !leaf.value.is_null() => {
+                self.no_reference(node, name)?;
                 Some(Spanned::new(leaf.text.clone(), node.span))
             }
             _ => {
@@ -145,6 +159,11 @@ impl Reader {
 
     /// `${{ }}` is refused wherever it would not be replaced.
     pub(crate) fn no_reference(&self, node: &Node, name: &str) -> Option<()> {
+        if let Data::Scalar(leaf) = &node.data
+            && leaf.origin != Origin::Written
+        {
+            return Some(());
+        }
         let written = self.source.text().get(node.span.start..node.span.end)?;
         let Some(at) = written.find("${{") else {
             return Some(());
@@ -159,7 +178,7 @@ impl Reader {
                 format!("`${{{{ }}}}` is not replaced in `{name}`"),
             )
             .label("stays as it is")
-            .help("parameters can be used in the values of `with` and `env`");
+            .help(crate::expression::PLACES);
         self.note(mistake);
         None
     }
@@ -281,6 +300,11 @@ pub(crate) struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
+    /// Entries whose keys are checked elsewhere.
+    pub(crate) fn of(entries: &'n [(Key, Node)]) -> Self {
+        Self { entries }
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
         self.entry(key).map(|(_, node)| node)
     }

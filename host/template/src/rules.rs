@@ -4,6 +4,8 @@
 //! Alibaba Cloud ECS, so that a template that is accepted here isn't refused there
 //! for its spelling. Whether a thing of that name exists is the cloud's to say.
 
+use std::path::{Component, Path};
+
 use crate::nearest::nearest;
 
 /// Regions for "did you mean". A region that isn't listed is valid all the same.
@@ -87,6 +89,75 @@ pub(crate) fn variable(text: &str) -> Rule {
     )
 }
 
+/// The name of a secret.
+pub(crate) fn secret_name(text: &str) -> Rule {
+    when(
+        darkroom_contract::secret::Marker::is_name(text),
+        "at most 64 characters of a to z, 0 to 9 and `-`, a letter first",
+    )
+}
+
+/// A relative path without `..`, as it is written in a template.
+fn inside(text: &str) -> bool {
+    let escapes = Path::new(text)
+        .components()
+        .any(|part| !matches!(part, Component::CurDir | Component::Normal(_)));
+    !text.is_empty() && !escapes && !text.starts_with('~') && !text.contains(['\\', '\0'])
+}
+
+/// A file or folder that is copied.
+pub(crate) fn inner_path(text: &str) -> Rule {
+    when(
+        inside(text),
+        "it lies in the template's folder: `./site`, without `..` and not beginning with `/` or `~`",
+    )
+}
+
+/// The file of a secret.
+pub(crate) fn secret_file(text: &str) -> Rule {
+    when(
+        inside(text) && Path::new(text).file_name().is_some(),
+        "a file lies in the template's folder: `./path`; for one elsewhere write \
+         `command: [cat, /path]`",
+    )
+}
+
+/// An absolute path in the image.
+pub(crate) fn image_path(text: &str) -> Rule {
+    let bytes = text.as_bytes();
+    let drive = bytes.len() > 2
+        && bytes[0].is_ascii_alphabetic()
+        && bytes[1] == b':'
+        && matches!(bytes[2], b'/' | b'\\');
+    let climbs = text.split(['/', '\\']).any(|part| part == "..");
+    when(
+        (text.starts_with('/') || drive) && !climbs && !text.chars().any(char::is_control),
+        "it is absolute and without `..`: `/var/www/html`",
+    )
+}
+
+/// The owner of files: a user, or a user and a group.
+pub(crate) fn owner(text: &str) -> Rule {
+    let name = |name: &str| {
+        (1..=32).contains(&name.len()) && only(name, "_.-") && !name.starts_with(['-', '.'])
+    };
+    let (user, group) = text
+        .split_once(':')
+        .map_or((text, None), |(user, group)| (user, Some(group)));
+    when(
+        name(user) && group.is_none_or(name),
+        "write a user, or a user and a group: `www-data` or `root:www-data`",
+    )
+}
+
+/// A pattern of files that are left out.
+pub(crate) fn ignore_pattern(text: &str) -> Rule {
+    when(
+        !text.trim().is_empty() && !text.chars().any(char::is_control),
+        "write a pattern such as '*.tmp' or `node_modules`",
+    )
+}
+
 /// The name of a step or an item, for people.
 pub(crate) fn title(text: &str) -> Rule {
     let length = text.chars().count();
@@ -133,6 +204,27 @@ pub(crate) fn image_id(text: &str) -> Rule {
     when(
         only(text, "-_.") && starts_with_letter(text) && (3..=128).contains(&text.len()),
         "an image id looks like `m-bp1abc…`; for the newest of a family write `family:`",
+    )
+}
+
+/// An instance that is the source of an image.
+pub(crate) fn instance_id(text: &str) -> Rule {
+    when(id(text, "i-"), "an instance id looks like `i-bp1abc…`")
+}
+
+/// A snapshot.
+pub(crate) fn snapshot_id(text: &str) -> Rule {
+    when(id(text, "s-"), "a snapshot id looks like `s-bp1abc…`")
+}
+
+/// The category of a disk.
+pub(crate) fn disk_category(text: &str) -> Rule {
+    when(
+        text == "cloud"
+            || text
+                .strip_prefix("cloud_")
+                .is_some_and(|rest| !rest.is_empty() && only(rest, "_")),
+        "a category looks like `cloud_essd` or `cloud_efficiency`",
     )
 }
 

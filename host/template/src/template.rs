@@ -2,22 +2,23 @@
 //!
 //! A template that could be parsed has no mistakes that can be seen in the file
 //! alone. What depends on the cloud and on the given parameters is checked by
-//! [`Template::resolve`].
+//! [`Template::resolve`], which reads the same document once more, with the values of
+//! its expressions.
 
 use std::sync::Arc;
 
+use crate::body;
+use crate::expression::{self, Known};
 use crate::keys;
 use crate::mistake::{Mistake, Mistakes};
-use crate::read::{Fields, Reader};
-use crate::reference::Known;
-use crate::resolve::{BuildItem, Uses};
-use crate::rules;
-use crate::section::overlay::{Layer, Overlays};
+use crate::places::{self, Place};
+use crate::read::Reader;
+use crate::resolve::Cloud;
+use crate::resolved::{BuildItem, Secret, TestItem, Uses};
+use crate::section::build;
 use crate::section::parameters::{Parameter, ParameterType};
-use crate::section::repair::Repair;
-use crate::section::{build, overlay, parameters, repair};
 use crate::span::{SourceFile, Span, Spanned};
-use crate::yaml;
+use crate::yaml::{self, Node};
 
 /// A template without mistakes of its own, as it was written.
 #[derive(Clone, Debug)]
@@ -25,11 +26,8 @@ pub struct Template {
     pub(crate) source_file: Arc<SourceFile>,
     pub(crate) name: Spanned<String>,
     pub(crate) parameters: Vec<Parameter>,
-    pub(crate) repair: Spanned<Repair>,
-    pub(crate) build: Vec<BuildItem>,
-    pub(crate) test: Vec<Uses>,
-    pub(crate) everywhere: Layer,
-    pub(crate) overlays: Overlays,
+    /// The whole document, its expressions marked and checked.
+    pub(crate) document: Node,
 }
 
 impl Template {
@@ -41,6 +39,11 @@ impl Template {
     /// The parameters in the order of the file.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Where its secrets come from, in the order of the file.
+    pub fn secrets(&self) -> Vec<Secret> {
+        body::secrets(&Reader::new(&self.source_file), &self.document)
     }
 
     /// The file and its text.
@@ -66,16 +69,42 @@ impl Template {
 /// Every mistake that the text has.
 pub fn parse(source: &str, file_name: &str) -> Result<Template, Mistakes> {
     let source_file = Arc::new(SourceFile::new(file_name, source));
-    let document = yaml::read(&source_file)?;
+    let mut document = yaml::read(&source_file)?;
     let reader = Reader::new(&source_file);
-    let template = read(&reader, &document);
+    let parameters = body::parameters(&reader, &document);
+    mark(&reader, &mut document, &parameters);
+    let name = body::name(&reader, &document);
+    // What it returns lacks the values of expressions; only its mistakes count here.
+    body::read(&reader, &document, &Cloud::ALL);
     let mistakes = reader.into_mistakes();
-    match template {
-        Some(template) => Mistakes::none_or(mistakes, template),
+    match name {
+        Some(name) => Mistakes::none_or(
+            mistakes,
+            Template {
+                source_file,
+                name,
+                parameters,
+                document,
+            },
+        ),
         None => Err(Mistakes::none_or(mistakes, ())
             .err()
             .unwrap_or_else(|| Mistake::new(&source_file, document.span, "not a template").into())),
     }
+}
+
+/// Checks every expression and marks the values that wait for one.
+fn mark(reader: &Reader, document: &mut Node, parameters: &[Parameter]) {
+    let known: Vec<_> = parameters
+        .iter()
+        .map(|parameter| Known {
+            name: &parameter.name,
+            list: parameter.kind == ParameterType::List,
+        })
+        .collect();
+    places::visit(document, &Cloud::ALL, &mut |place, node| {
+        expression::check(reader, node, &known, place != Place::Env);
+    });
 }
 
 /// What a text with mistakes still says of the components that it uses.
@@ -83,7 +112,7 @@ pub fn parse(source: &str, file_name: &str) -> Result<Template, Mistakes> {
 pub struct Draft {
     /// The items of `build` that use a component.
     pub build: Vec<Uses>,
-    /// The items of `test`.
+    /// The items of `test` that use one.
     pub test: Vec<Uses>,
     /// The file and its text.
     pub source_file: Arc<SourceFile>,
@@ -94,97 +123,30 @@ pub struct Draft {
 /// be reported with the others. References to parameters are left as they are written.
 pub fn draft(source: &str, file_name: &str) -> Option<Draft> {
     let source_file = Arc::new(SourceFile::new(file_name, source));
-    let document = yaml::read(&source_file).ok()?;
+    let mut document = yaml::read(&source_file).ok()?;
     // Its mistakes have been reported by whoever refused the text.
     let reader = Reader::new(&source_file);
+    mark(&reader, &mut document, &[]);
     let fields = reader.fields(&document, "", &keys::TEMPLATE)?;
     let items = fields
         .get("build")
-        .map(|node| build::read_build(&reader, node, &[]))
+        .map(|node| build::read_build(&reader, node))
         .unwrap_or_default();
-    let test = fields
+    let tests = fields
         .get("test")
-        .map(|node| build::read_test(&reader, node, &[]))
+        .map(|node| build::read_test(&reader, node))
         .unwrap_or_default();
-    let build = items
-        .into_iter()
-        .filter_map(|item| match item {
-            BuildItem::Uses(uses) => Some(uses),
-            BuildItem::Run(_) | BuildItem::Reboot { .. } => None,
-        })
-        .collect();
+    let build = items.into_iter().filter_map(|item| match item {
+        BuildItem::Uses(uses) => Some(uses),
+        BuildItem::Copy(_) | BuildItem::Run(_) | BuildItem::Reboot { .. } => None,
+    });
+    let test = tests.into_iter().filter_map(|item| match item {
+        TestItem::Uses(uses) => Some(uses),
+        TestItem::Run(_) => None,
+    });
     Some(Draft {
-        build,
-        test,
+        build: build.collect(),
+        test: test.collect(),
         source_file,
     })
-}
-
-fn read(reader: &Reader, document: &yaml::Node) -> Option<Template> {
-    let fields = reader.fields(document, "", &keys::TEMPLATE)?;
-    let name = name(reader, document, fields);
-    let parameters = fields
-        .get("parameters")
-        .map(|node| parameters::read(reader, node))
-        .unwrap_or_default();
-    let known: Vec<_> = parameters
-        .iter()
-        .map(|parameter| Known {
-            name: &parameter.name,
-            list: parameter.kind == ParameterType::List,
-        })
-        .collect();
-    let everywhere = overlay::layer(reader, fields, "");
-    let overlays = fields
-        .get("on")
-        .and_then(|node| overlay::read(reader, node))
-        .unwrap_or_default();
-    // A source that has a mistake of its own isn't missing, in an overlay neither.
-    if fields.get("source").is_none() && fields.get("on").is_none() {
-        let example = "source: { family: debian-12 }";
-        missing(reader, document.span, "source", example);
-    }
-    let build = fields
-        .get("build")
-        .map(|node| build::read_build(reader, node, &known))
-        .unwrap_or_default();
-    let test = fields
-        .get("test")
-        .map(|node| build::read_test(reader, node, &known))
-        .unwrap_or_default();
-    let repair = fields.get("repair").map_or_else(
-        || Some(Spanned::new(Repair::default(), Span::default())),
-        |node| repair::read(reader, node),
-    );
-    drop(known);
-    Some(Template {
-        source_file: Arc::clone(reader.source()),
-        name: name?,
-        parameters,
-        repair: repair?,
-        build,
-        test,
-        everywhere,
-        overlays,
-    })
-}
-
-fn name(reader: &Reader, document: &yaml::Node, fields: Fields<'_>) -> Option<Spanned<String>> {
-    let Some(node) = fields.get("name") else {
-        missing(reader, document.span, "name", "name: web-server");
-        return None;
-    };
-    let name = reader.text(node, "name")?;
-    reader.obey(&name, "the name of a template", rules::template_name)?;
-    Some(name)
-}
-
-fn missing(reader: &Reader, document: Span, key: &str, example: &str) {
-    let start = Span::new(document.start, document.start);
-    let mistake = reader.mistake(start, format!("the template has no `{key}`"));
-    reader.note(
-        mistake
-            .label("belongs here")
-            .help(format!("add a line like `{example}`")),
-    );
 }

@@ -51,6 +51,18 @@ pub(crate) enum Data {
 pub(crate) struct Leaf {
     pub(crate) value: Value,
     pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+/// Where the value of a scalar comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It stands in the file.
+    Written,
+    /// The file has an expression, which has no value until the template is resolved.
+    Deferred,
+    /// An expression gave it; it is never looked at for expressions again.
+    Given,
 }
 
 /// A key of a mapping.
@@ -73,6 +85,37 @@ impl Node {
                 _ => "a text".into(),
             },
         }
+    }
+
+    /// A value that an expression gave, at the place of the expression.
+    pub(crate) fn given(value: Value, span: Span) -> Self {
+        let data = match value {
+            Value::Array(items) => Data::List(
+                items
+                    .into_iter()
+                    .map(|item| Self::given(item, span))
+                    .collect(),
+            ),
+            Value::Object(entries) => Data::Map(
+                entries
+                    .into_iter()
+                    .map(|(text, value)| (Key { text, span }, Self::given(value, span)))
+                    .collect(),
+            ),
+            value => Data::Scalar(Leaf {
+                text: value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned),
+                value,
+                origin: Origin::Given,
+            }),
+        };
+        Self { span, data }
+    }
+
+    /// Whether it is an expression that has no value yet.
+    pub(crate) fn is_deferred(&self) -> bool {
+        matches!(&self.data, Data::Scalar(leaf) if leaf.origin == Origin::Deferred)
     }
 
     /// The value without positions.
@@ -227,6 +270,7 @@ impl<'s> Tree<'s> {
                 let leaf = Leaf {
                     value,
                     text: written,
+                    origin: Origin::Written,
                 };
                 self.add(
                     Node {

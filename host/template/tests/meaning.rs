@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use darkroom_template::{
-    BuildItem, Cloud, Repair, ResolveWith, Resolved, Source, UsesRef, nearest, parse,
+    BuildItem, Cloud, Repair, ResolveWith, Resolved, Source, TestItem, UsesRef, nearest, parse,
 };
 use serde_json::json;
 
@@ -150,7 +150,10 @@ fn parameters_arrive_with_their_types() {
         run.title(),
         "printf '%s\\n' \"$GREETING\" > /var/www/html/index.html"
     );
-    assert_eq!(resolved.test[0].with["port"], 443);
+    let TestItem::Uses(service) = &resolved.test[0] else {
+        panic!()
+    };
+    assert_eq!(service.with["port"], 443);
     assert_eq!(resolved.parameters["load"], 0.5);
     let json_list = resolve(Cloud::Local, &[("packages", r#"["a,b"]"#)], None);
     assert_eq!(json_list.parameters["packages"], json!(["a,b"]));

@@ -53,12 +53,19 @@ pub(crate) fn query(checked: &Checked, image_name: String) -> Result<Query, Trou
         Source::Image(image) => {
             SourceQuery::Image(image.value.parse().map_err(|_| id(&image.value))?)
         }
+        Source::Instance(other) | Source::Snapshot(other) => {
+            return Err(Trouble::State {
+                subject: other.value.clone(),
+                problem: "no image can be made of it before a build".into(),
+                hint: Some("create an image of it and write `image: m-…`".into()),
+            });
+        }
     };
     let instance = &resolved.instance;
     Ok(Query {
         region,
         source,
-        instance_type: instance.instance_type.as_ref().map(|one| one.value.clone()),
+        instance_type: instance.types.first().map(|one| one.value.clone()),
         vswitch: instance
             .vswitch
             .as_ref()

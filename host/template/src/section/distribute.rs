@@ -37,9 +37,6 @@ pub(crate) fn read(reader: &Reader, node: &Node, path: &str) -> Option<Distribut
             let Some(text) = reader.written(node, &path) else {
                 continue;
             };
-            if reader.no_reference(node, &path).is_none() {
-                continue;
-            }
             if list.iter().any(|earlier| earlier.value == text.value) {
                 let mistake = reader.mistake(text.span, format!("`{text}` is in `{path}` twice"));
                 reader.note(mistake.label("the second one").help("remove it"));

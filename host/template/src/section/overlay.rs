@@ -2,6 +2,7 @@
 
 use crate::keys;
 use crate::read::{Fields, Reader, join};
+use crate::resolve::Cloud;
 use crate::section::distribute::{self, DistributeLayer};
 use crate::section::image::{self, ImageLayer};
 use crate::section::instance::{self, InstanceLayer};
@@ -30,23 +31,33 @@ impl Layer {
     }
 }
 
-/// The overlays of a template.
+/// The overlays of a template, as far as they were asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overlays {
-    pub(crate) local: Layer,
-    pub(crate) aliyun: Layer,
+    layers: Vec<(Cloud, Layer)>,
 }
 
-pub(crate) fn read(reader: &Reader, node: &Node) -> Option<Overlays> {
-    let fields = reader.fields(node, "on", &keys::ON)?;
-    let layer = |cloud: &str| {
-        let node = fields.get(cloud)?;
-        overlay(reader, node, &format!("on.{cloud}"))
+impl Overlays {
+    /// What the template says for this cloud only.
+    pub(crate) fn take(self, cloud: Cloud) -> Layer {
+        let found = self.layers.into_iter().find(|(of, _)| *of == cloud);
+        found.map(|(_, layer)| layer).unwrap_or_default()
+    }
+}
+
+/// Reads the overlays of some clouds; the keys of all are checked.
+pub(crate) fn read(reader: &Reader, node: &Node, clouds: &[Cloud]) -> Overlays {
+    let Some(fields) = reader.fields(node, "on", &keys::ON) else {
+        return Overlays::default();
     };
-    Some(Overlays {
-        local: layer("local").unwrap_or_default(),
-        aliyun: layer("aliyun").unwrap_or_default(),
-    })
+    let layers = clouds.iter().filter_map(|cloud| {
+        let node = fields.get(cloud.word())?;
+        let layer = overlay(reader, node, &format!("on.{cloud}"))?;
+        Some((*cloud, layer))
+    });
+    Overlays {
+        layers: layers.collect(),
+    }
 }
 
 fn overlay(reader: &Reader, node: &Node, path: &str) -> Option<Layer> {

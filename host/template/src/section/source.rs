@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::keys;
-use crate::read::Reader;
+use crate::read::{Reader, join};
 use crate::rules;
 use crate::span::{Span, Spanned};
 use crate::yaml::Node;
@@ -16,41 +16,78 @@ pub enum Source {
     Family(Spanned<String>),
     /// One image by its id.
     Image(Spanned<String>),
+    /// An instance of the build region, whose disks become the image to begin with.
+    Instance(Spanned<String>),
+    /// A snapshot of a system disk.
+    Snapshot(Spanned<String>),
 }
 
 impl Source {
     /// Where the template names it.
     pub fn span(&self) -> Span {
         match self {
-            Self::Family(name) | Self::Image(name) => name.span,
+            Self::Family(name)
+            | Self::Image(name)
+            | Self::Instance(name)
+            | Self::Snapshot(name) => name.span,
         }
     }
 }
 
+/// A key of the section: its name, what it is for people, its rule, its variant.
+type Kind = (
+    &'static str,
+    &'static str,
+    fn(&str) -> Result<(), String>,
+    fn(Spanned<String>) -> Source,
+);
+
+const KINDS: [Kind; 4] = [
+    (
+        "family",
+        "an image family",
+        rules::source_family,
+        Source::Family,
+    ),
+    ("image", "an image id", rules::image_id, Source::Image),
+    (
+        "instance",
+        "an instance id",
+        rules::instance_id,
+        Source::Instance,
+    ),
+    (
+        "snapshot",
+        "a snapshot id",
+        rules::snapshot_id,
+        Source::Snapshot,
+    ),
+];
+
 pub(crate) fn read(reader: &Reader, node: &Node, path: &str) -> Option<Source> {
     let fields = reader.fields(node, path, &keys::SOURCE)?;
-    match (fields.entry("family"), fields.entry("image")) {
-        (Some((_, family)), None) => {
-            let name = reader.text(family, &format!("{path}.family"))?;
-            reader.obey(&name, "an image family", rules::source_family)?;
-            Some(Source::Family(name))
+    let found: Vec<_> = KINDS
+        .iter()
+        .filter_map(|kind| fields.entry(kind.0).map(|(span, node)| (kind, span, node)))
+        .collect();
+    match found.as_slice() {
+        [((key, what, rule, variant), _, node)] => {
+            let name = reader.text(node, &join(path, key))?;
+            reader.obey(&name, what, *rule)?;
+            Some(variant(name))
         }
-        (None, Some((_, image))) => {
-            let id = reader.text(image, &format!("{path}.image"))?;
-            reader.obey(&id, "an image id", rules::image_id)?;
-            Some(Source::Image(id))
-        }
-        (Some(_), Some((second, _))) => {
-            let mistake = reader.mistake(second, format!("`{path}` names a family and an image"));
-            reader.note(mistake.label("the second one").help("keep one of them"));
-            None
-        }
-        (None, None) => {
+        [] => {
             // An unknown or unsupported key has been noted; this would say it twice.
             if fields.keys().next().is_none() {
                 let mistake = reader.mistake(node.span, format!("`{path}` names no image"));
                 reader.note(mistake.help("write `family: debian-12` or `image: m-…`"));
             }
+            None
+        }
+        [((first, ..), ..), ((second, ..), span, _), ..] => {
+            let message = format!("`{path}` has both `{first}` and `{second}`");
+            let mistake = reader.mistake(*span, message);
+            reader.note(mistake.label("the second one").help("keep one of them"));
             None
         }
     }

@@ -12,14 +12,14 @@ use crate::mistake::Mistake;
 use crate::nearest::nearest;
 use crate::read::{Reader, quoted};
 use crate::span::Span;
-use crate::yaml::{Data, Node};
+use crate::yaml::{Data, Node, Origin};
 
 const OPEN: &str = "${{";
 const CLOSE: &str = "}}";
 
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+enum Piece {
     /// As it stands.
     Text(String),
     /// The value of a parameter.
@@ -27,7 +27,7 @@ pub(crate) enum Piece {
 }
 
 /// Cuts a text into pieces; `Err` with what is wrong with a reference in it.
-pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, (String, String)> {
+fn pieces(text: &str) -> Result<Vec<Piece>, (String, String)> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(OPEN) {
@@ -59,16 +59,21 @@ fn parameter(expression: &str) -> Result<String, (String, String)> {
     }
 }
 
+/// Where expressions can be used, for messages.
+pub(crate) const PLACES: &str = "expressions can be used in the values of `with`, `env` and `copy`, and in `source`, \
+     `instance`, `image` and `distribute`";
+
 /// What is known of a parameter while the template is read.
 pub(crate) struct Known<'p> {
     pub(crate) name: &'p str,
     pub(crate) list: bool,
 }
 
-/// Notes every wrong reference in the texts of a value. `list_may_stand` says whether
-/// a parameter that is a list can be the whole value.
-pub(crate) fn check(reader: &Reader, node: &Node, known: &[Known<'_>], list_may_stand: bool) {
-    match &node.data {
+/// Notes every wrong reference in the texts of a value and marks what has no value yet.
+/// `list_may_stand` says whether a parameter that is a list can be the whole value.
+pub(crate) fn check(reader: &Reader, node: &mut Node, known: &[Known<'_>], list_may_stand: bool) {
+    let span = node.span;
+    match &mut node.data {
         Data::List(items) => {
             for item in items {
                 check(reader, item, known, list_may_stand);
@@ -83,18 +88,39 @@ pub(crate) fn check(reader: &Reader, node: &Node, known: &[Known<'_>], list_may_
                 check(reader, value, known, list_may_stand);
             }
         }
-        Data::Scalar(leaf) if leaf.value.is_string() => {
-            check_text(reader, node, &leaf.text, known, list_may_stand);
+        Data::Scalar(leaf) if leaf.value.is_string() && leaf.text.contains(OPEN) => {
+            leaf.origin = Origin::Deferred;
+            check_text(reader, span, &leaf.text, known, list_may_stand);
         }
         Data::Scalar(_) => {}
     }
 }
 
-fn check_text(reader: &Reader, node: &Node, text: &str, known: &[Known<'_>], list_may_stand: bool) {
+/// Gives every deferred text of a value its value.
+pub(crate) fn evaluate(node: &mut Node, parameters: &Map<String, Value>) {
+    match &mut node.data {
+        Data::List(items) => {
+            for item in items {
+                evaluate(item, parameters);
+            }
+        }
+        Data::Map(entries) => {
+            for (_, value) in entries {
+                evaluate(value, parameters);
+            }
+        }
+        Data::Scalar(leaf) if leaf.origin == Origin::Deferred => {
+            *node = Node::given(replace(&leaf.value, parameters), node.span);
+        }
+        Data::Scalar(_) => {}
+    }
+}
+
+fn check_text(reader: &Reader, at: Span, text: &str, known: &[Known<'_>], list_may_stand: bool) {
     let pieces = match pieces(text) {
         Ok(pieces) => pieces,
         Err((message, help)) => {
-            let span = place(reader, node.span, OPEN);
+            let span = place(reader, at, OPEN);
             reader.note(reader.mistake(span, message).label("not valid").help(help));
             return;
         }
@@ -103,7 +129,7 @@ fn check_text(reader: &Reader, node: &Node, text: &str, known: &[Known<'_>], lis
         let Piece::Parameter(name) = piece else {
             continue;
         };
-        let span = place(reader, node.span, &format!("parameters.{name}"));
+        let span = place(reader, at, &format!("parameters.{name}"));
         match known.iter().find(|known| known.name == name) {
             None => reader.note(unknown(reader, span, name, known)),
             Some(known) if known.list && (pieces.len() > 1 || !list_may_stand) => {
@@ -143,7 +169,7 @@ fn place(reader: &Reader, span: Span, what: &str) -> Span {
 }
 
 /// Replaces the references in a value. References that `check` has refused stay.
-pub(crate) fn replace(value: &Value, parameters: &Map<String, Value>) -> Value {
+fn replace(value: &Value, parameters: &Map<String, Value>) -> Value {
     match value {
         Value::String(text) => match pieces(text).as_deref() {
             Ok([Piece::Parameter(name)]) => parameters.get(name).cloned().unwrap_or(Value::Null),
@@ -160,14 +186,6 @@ pub(crate) fn replace(value: &Value, parameters: &Map<String, Value>) -> Value {
                 .collect(),
         ),
         other => other.clone(),
-    }
-}
-
-/// Replaces the references in a text.
-pub(crate) fn replace_text(text: &str, parameters: &Map<String, Value>) -> String {
-    match pieces(text) {
-        Ok(pieces) => join(&pieces, parameters),
-        Err(_) => text.to_owned(),
     }
 }
 
