@@ -136,6 +136,20 @@ pub enum DriverError {
     },
 }
 
+/// Whether the Cloud Assistant agent is on a disk. The agent of this cloud is a part of
+/// its driver and really always there: without one on the disk it isn't asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Agent {
+    /// It is.
+    #[default]
+    Present,
+    /// It is not.
+    None,
+    /// It has been installed and lives from the next start on.
+    Coming,
+}
+
 /// A root file system that a driver offers as a public image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
@@ -147,6 +161,9 @@ pub struct Base {
     pub platform: String,
     /// `x86_64` or `arm64`.
     pub architecture: String,
+    /// Whether it has the agent.
+    #[serde(default)]
+    pub agent: Agent,
     /// The content's digest; another digest is another public image.
     pub digest: String,
     /// Bytes on disk.

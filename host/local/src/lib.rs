@@ -43,6 +43,7 @@ pub mod sim;
 pub mod state;
 
 pub use cloud::OpenError;
+pub use driver::Agent;
 pub use files::{Account, AccountsFile, FileError, PROTOCOL, ServerFile};
 pub use sandbox::supervise;
 pub use serve::{Config, ServeError, Server, serve};

@@ -9,24 +9,24 @@
 //! is there. It must not print: it tells its caller how far it is.
 
 mod distribution;
+pub mod import;
 mod keyring;
 mod mmdebstrap;
+mod place;
 mod sources;
 mod space;
+mod tidy;
 
 pub use distribution::{DEBIAN_12, DISTRIBUTIONS, Distribution, distribution};
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 
-use crate::driver::Base;
-use crate::sandbox::folder::{make_private, read_json, sync_parent, write_json};
-use crate::sandbox::layers::{manifest, tree as trees};
+use crate::driver::{Agent, Base};
+use crate::sandbox::folder::{make_private, read_json};
 use crate::sandbox::probe;
 
 /// What making a base takes on disk, generously: 1 GiB at its place, and as much
@@ -232,11 +232,16 @@ fn lock(bases: &Path) -> io::Result<fs::File> {
     Ok(file)
 }
 
-fn check_machine() -> Result<(), BootstrapError> {
+/// Whether what is made could be run here.
+fn check_namespaces() -> Result<(), BootstrapError> {
     if !rustix::process::geteuid().is_root() {
         return Err(BootstrapError::NoRoot);
     }
-    probe::namespaces().map_err(|source| BootstrapError::NoUserNamespaces { source })?;
+    probe::namespaces().map_err(|source| BootstrapError::NoUserNamespaces { source })
+}
+
+fn check_machine() -> Result<(), BootstrapError> {
+    check_namespaces()?;
     let exists = |folder: &str| Path::new(folder).join("mmdebstrap").exists();
     if !PATH.split(':').any(exists) {
         return Err(BootstrapError::NoMmdebstrap);
@@ -267,92 +272,25 @@ fn make(
         });
     };
     phase(progress, "tidying up", 85);
-    tidy(&made).map_err(at("tidying up the base"))?;
+    tidy::tidy(&made).map_err(at("tidying up the base"))?;
     phase(progress, "copying to the cache", 88);
-    let draft = bases.join(format!(".making-{}", options.name));
-    let copied = || -> io::Result<Base> {
-        match fs::remove_dir_all(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        make_private(&draft)?;
-        let rootfs = draft.join("rootfs");
-        trees::copy(&made, &rootfs)?;
-        let content = manifest::digest(&rootfs)?;
-        let base = Base {
-            name: options.name.clone(),
-            os_name: distribution.os_name.into(),
-            platform: distribution.platform.into(),
-            architecture: architecture().into(),
-            digest: content.digest,
-            size_bytes: content.size_bytes,
-            made_at: Timestamp::now(),
-        };
-        write_json(&draft.join("base.json"), &base)?;
-        trees::sync(&draft)?;
-        fs::rename(&draft, place)?;
-        sync_parent(place)?;
-        Ok(base)
+    let facts = place::Facts {
+        name: options.name,
+        os_name: distribution.os_name.into(),
+        platform: distribution.platform.into(),
+        agent: Agent::Present,
     };
-    let base = copied().map_err(at(format!("writing {}", place.display())))?;
+    let base =
+        place::place(facts, &made, bases).map_err(at(format!("writing {}", place.display())))?;
     phase(progress, "done", 100);
     Ok(base)
-}
-
-/// As ECS names it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
-/// Takes out what came from this host, and device nodes, which nobody needs: an
-/// instance gets its own.
-fn tidy(rootfs: &Path) -> io::Result<()> {
-    for file in ["etc/hostname", "etc/resolv.conf", "etc/machine-id"] {
-        let path = rootfs.join(file);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::write(&path, "")?,
-        }
-    }
-    let hosts = format!(
-        "{}\tlocalhost\n{}\tlocalhost ip6-localhost ip6-loopback\n",
-        Ipv4Addr::LOCALHOST,
-        Ipv6Addr::LOCALHOST
-    );
-    fs::write(rootfs.join("etc/hosts"), hosts)?;
-    for entry in fs::read_dir(rootfs.join("dev"))? {
-        let path = entry?.path();
-        if path.symlink_metadata()?.is_dir() {
-            fs::remove_dir_all(path)?;
-        } else {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_came_from_the_host_is_taken_out() {
-        let place = tempfile::tempdir().unwrap();
-        for folder in ["etc", "dev/pts"] {
-            fs::create_dir_all(place.path().join(folder)).unwrap();
-        }
-        fs::write(place.path().join("etc/hostname"), "my-laptop").unwrap();
-        fs::write(place.path().join("dev/null"), "").unwrap();
-        tidy(place.path()).unwrap();
-        let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
-        assert_eq!(read("etc/hostname"), "");
-        assert_eq!(read("etc/machine-id"), "");
-        assert!(read("etc/hosts").contains("localhost"));
-        assert_eq!(fs::read_dir(place.path().join("dev")).unwrap().count(), 0);
-    }
+    use crate::sandbox::folder::write_json;
+    use jiff::Timestamp;
 
     #[test]
     fn an_unknown_base_says_which_there_is() {
@@ -385,9 +323,10 @@ mod tests {
             name: DEBIAN_12.into(),
             os_name: "Debian 12".into(),
             platform: "Debian".into(),
-            architecture: architecture().into(),
+            architecture: place::architecture().into(),
             digest: "abc".into(),
             size_bytes: 1,
+            agent: Agent::Present,
             made_at: Timestamp::UNIX_EPOCH,
         };
         write_json(&folder.join("base.json"), &base).unwrap();

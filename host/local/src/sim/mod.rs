@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, after};
 use crate::driver::{
-    Base, CommandFault, CommandSpec, CommandState, CommandStatus, Commit, Driver, DriverError,
-    FileFault, FileSpec, Finished, InstanceSpec, LayerId, Observed, Problem, RUNNING_OUTPUT_LIMIT,
+    Agent, Base, CommandFault, CommandSpec, CommandState, CommandStatus, Commit, Driver,
+    DriverError, FileFault, FileSpec, Finished, InstanceSpec, LayerId, Observed, Problem,
+    RUNNING_OUTPUT_LIMIT,
 };
 use crate::state::store::{Store, StoreError};
 
@@ -291,6 +292,7 @@ impl Driver for Sim {
             architecture: "x86_64".to_owned(),
             digest: "sim-debian-12".to_owned(),
             size_bytes: GIB,
+            agent: Agent::Present,
             made_at: Timestamp::UNIX_EPOCH,
         }])
     }

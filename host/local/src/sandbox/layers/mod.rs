@@ -176,7 +176,7 @@ pub(super) fn folders(path: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Removes a tree, however deep an instance has made it; one that is gone is no error.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Ok(there) if there.is_dir() => tree::flatten(path)?,

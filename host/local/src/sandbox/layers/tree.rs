@@ -171,7 +171,7 @@ fn walk_in(
     Ok(())
 }
 
-fn check_depth(depth: usize) -> io::Result<()> {
+pub(super) fn check_depth(depth: usize) -> io::Result<()> {
     if depth > DEEPEST {
         return Err(io::Error::other(format!(
             "the tree has more than {DEEPEST} folders inside each other"
@@ -230,6 +230,14 @@ fn lift(
 /// What the system answered; the target may be there in part.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copy_as(from, to, true)
+}
+
+/// The same with files of its own, whatever becomes of the source.
+///
+/// # Errors
+/// As for [`copy`].
+pub fn duplicate(from: &Path, to: &Path) -> io::Result<()> {
+    copy_as(from, to, false)
 }
 
 fn copy_as(from: &Path, to: &Path, links: bool) -> io::Result<()> {
@@ -309,7 +317,7 @@ impl Copier {
 }
 
 /// Copies one entry that is no folder.
-fn copy_file(one: &Entry<'_>, target: &OwnedFd) -> io::Result<()> {
+pub(super) fn copy_file(one: &Entry<'_>, target: &OwnedFd) -> io::Result<()> {
     match one.kind() {
         FileType::RegularFile => {
             let source = File::from(one.open(OFlags::RDONLY)?);
@@ -368,7 +376,7 @@ fn copy_range(source: &File, target: &File, begin: u64, end: u64) -> io::Result<
 
 /// Gives an entry the owner, attributes, mode and times of another: in this order,
 /// because a new owner clears set-uid bits and capabilities.
-fn copy_look(from: &Entry<'_>, to: &Entry<'_>) -> io::Result<()> {
+pub(super) fn copy_look(from: &Entry<'_>, to: &Entry<'_>) -> io::Result<()> {
     let stat = &from.stat;
     let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     let flags = AtFlags::SYMLINK_NOFOLLOW;
