@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::Settings;
 use super::cgroup::Layout;
 use super::folder::{Disk, Folder, make_private, plain_name, read_json, sync_parent, write_json};
-use super::layers::commit::{commit, finish_pending, make_upper, pending_layers};
+use super::layers::commit::{commit, committed_layers, finish_pending, make_upper, pending_layers};
 use super::layers::{Facts, Store, folders, remove};
 use super::root_fs::MAXIMUM_LAYERS;
 use super::supervisor::commands::Begin;
@@ -312,6 +312,7 @@ impl Inner {
                 let region = folder.spec()?.region;
                 let mut layers = folder.disk()?.layers;
                 layers.extend(pending_layers(&folder)?);
+                layers.extend(committed_layers(&folder)?);
                 Ok(layers
                     .into_iter()
                     .map(|layer| (region.clone(), layer))

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! digest of upper ─► intent (synced) ─► rename upper into the draft of the layer
-//!   ─► finish the layer ─► disk.json names it ─► fresh upper ─► record, no intent
+//!   ─► finish the layer ─► disk.json names it ─► fresh upper ─► squash if many
+//!   ─► record, no intent
 //! ```
 //! An intent that is there says what the end must look like; disk.json, which is
 //! replaced at once, says whether an `upper` that is there is the old one or the
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::folder::{Disk, Folder, make_private, read_json, sync_parent, write_json};
 use super::manifest::digest;
+use super::squash::bounded;
 use super::tree::{make_like, sync, walk};
 use super::{Facts, Store, remove};
 use crate::driver::{Commit, LayerId};
@@ -70,6 +72,22 @@ pub fn pending_layers(folder: &Folder) -> io::Result<Vec<LayerId>> {
     Ok(pending(folder)?.into_iter().map(|one| one.layer).collect())
 }
 
+/// The layers of the images that were made of this instance. Until an image's row
+/// names them, the records do.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn committed_layers(folder: &Folder) -> io::Result<Vec<LayerId>> {
+    let commits = folder.file("commits");
+    let mut layers = Vec::new();
+    for name in super::folders(&commits)? {
+        if name.ends_with(".json") && !name.ends_with(".intent.json") {
+            layers.extend(read_json::<Commit>(&commits.join(name))?.layers);
+        }
+    }
+    Ok(layers)
+}
+
 /// Takes unfinished commits to their end.
 ///
 /// # Errors
@@ -99,14 +117,13 @@ fn finish(store: &Store, folder: &Folder, intent: &Intent) -> io::Result<Commit>
         })?;
     }
     make_upper(store, folder, &region)?;
+    // The instance keeps its layers; only the image is squashed.
+    let layers = bounded(store, &region, &intent.after)?;
     let mut size_bytes = 0;
-    for layer in &intent.after {
+    for layer in &layers {
         size_bytes += store.facts(&region, layer)?.size_bytes;
     }
-    let commit = Commit {
-        layers: intent.after.clone(),
-        size_bytes,
-    };
+    let commit = Commit { layers, size_bytes };
     write_json(&folder.commit(&intent.id, "")?, &commit)?;
     fs::remove_file(folder.commit(&intent.id, ".intent")?)?;
     Ok(commit)

@@ -7,6 +7,7 @@
 
 pub mod commit;
 pub mod manifest;
+pub mod squash;
 pub mod tree;
 
 use std::fs;
