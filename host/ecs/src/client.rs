@@ -280,6 +280,7 @@ impl Failure {
 impl Inner {
     async fn attempt(&self, what: &What<'_>) -> Result<Value, Failure> {
         let endpoint = self.endpoint(what.region).await;
+        let endpoint = endpoint.and_then(|found| found.of_version(what.version, what.region));
         let endpoint = endpoint.map_err(|error| Failure::final_(Cause::Endpoint(error)))?;
         let nonce = (self.nonce)();
         let call = Call {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use crate::action::VPC_VERSION;
 use crate::id::RegionId;
 
 /// The address of a server: scheme, host and port, nothing more.
@@ -62,6 +63,19 @@ impl Endpoint {
     /// Whether it is on this machine, by its name alone.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.authority)
+    }
+
+    /// Where an API of this version answers, beside this endpoint of ECS: the product Vpc
+    /// has hosts of its own on Alibaba Cloud. Any other server answers all that it can do
+    /// itself, so that nobody has to be told two addresses.
+    ///
+    /// # Errors
+    /// The region's id can't be part of a host name.
+    pub fn of_version(self, version: &str, region: &RegionId) -> Result<Self, EndpointError> {
+        if version == VPC_VERSION && self == public_endpoint(region)? {
+            return vpc_endpoint(region);
+        }
+        Ok(self)
     }
 }
 
@@ -150,6 +164,35 @@ pub fn public_endpoint(region: &RegionId) -> Result<Endpoint, EndpointError> {
     host.parse()
 }
 
+/// Regions whose endpoint of the product Vpc is not `vpc.<region>.aliyuncs.com`, but the
+/// central one.
+const CENTRAL_VPC: &[&str] = &[
+    "ap-southeast-1",
+    "cn-beijing",
+    "cn-beijing-gov-1",
+    "cn-hangzhou",
+    "cn-hangzhou-finance",
+    "cn-hongkong",
+    "cn-north-2-gov-1",
+    "cn-qingdao",
+    "cn-shanghai",
+    "cn-shanghai-finance-1",
+    "cn-shenzhen",
+    "cn-shenzhen-finance-1",
+    "cn-zhangbei",
+    "us-east-1",
+    "us-west-1",
+];
+
+/// The public endpoint of the product Vpc for a region that has passed
+/// [`public_endpoint`].
+fn vpc_endpoint(region: &RegionId) -> Result<Endpoint, EndpointError> {
+    if CENTRAL_VPC.contains(&region.as_str()) {
+        return "vpc.aliyuncs.com".parse();
+    }
+    format!("vpc.{region}.aliyuncs.com").parse()
+}
+
 /// Finds the public endpoints.
 pub fn public() -> Resolver {
     Arc::new(|region| async move { public_endpoint(&region) }.boxed())
@@ -231,5 +274,26 @@ mod tests {
             "https://ecs.ap-southeast-1.aliyuncs.com"
         );
         assert!(of("evil.example.org/").is_err());
+    }
+
+    #[test]
+    fn the_product_vpc_has_hosts_of_its_own_and_another_server_has_not() {
+        let beside = |endpoint: Endpoint, version: &str, region: &str| {
+            let found = endpoint.of_version(version, &region.parse().unwrap());
+            found.unwrap().to_string()
+        };
+        for (region, ecs, vpc) in [
+            ("cn-hangzhou", "ecs-cn-hangzhou", "vpc"),
+            ("eu-west-1", "ecs.eu-west-1", "vpc.eu-west-1"),
+        ] {
+            let public = public_endpoint(&region.parse().unwrap()).unwrap();
+            let ecs = format!("https://{ecs}.aliyuncs.com");
+            assert_eq!(beside(public.clone(), "2014-05-26", region), ecs);
+            let vpc = format!("https://{vpc}.aliyuncs.com");
+            assert_eq!(beside(public, VPC_VERSION, region), vpc);
+        }
+        let local: Endpoint = "http://localhost:8080".parse().unwrap();
+        let found = beside(local.clone(), VPC_VERSION, "cn-hangzhou");
+        assert_eq!(found, local.to_string());
     }
 }

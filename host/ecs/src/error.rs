@@ -103,6 +103,18 @@ text_enum! {
         SecurityGroupInstanceLimitExceed => "SecurityGroupInstanceLimitExceed",
         InvalidVSwitchIdNotFound => "InvalidVSwitchId.NotFound",
         InvalidVSwitchIdNotExist => "InvalidVSwitchId.NotExist",
+        // Networks. The first two spellings of a vSwitch are ECS's, the third is Vpc's.
+        InvalidVswitchIdNotFound => "InvalidVswitchID.NotFound",
+        InvalidVpcIdNotFound => "InvalidVpcId.NotFound",
+        InvalidVpcIDNotFound => "InvalidVpcID.NotFound",
+        InvalidCidrBlockMalformed => "InvalidCidrBlock.Malformed",
+        InvalidCidrBlockOverlapped => "InvalidCidrBlock.Overlapped",
+        DependencyViolation => "DependencyViolation",
+        DependencyViolationVSwitch => "DependencyViolation.VSwitch",
+        DependencyViolationSecurityGroup => "DependencyViolation.SecurityGroup",
+        DependencyViolationInstance => "DependencyViolation.Instance",
+        QuotaExceedVpc => "QuotaExceeded.Vpc",
+        // Instances again.
         InvalidRamRoleNotFound => "InvalidRamRole.NotFound",
         InvalidUserDataSizeExceeded => "InvalidUserData.SizeExceeded",
         InvalidSpotPriceLimitLowerThanPublicPrice => "InvalidSpotPriceLimit.LowerThanPublicPrice",
@@ -195,6 +207,12 @@ impl ErrorCode {
                 | Self::ServiceUnavailable
                 | Self::ServiceUnavailableRegionMaintaining
         )
+    }
+
+    /// Whether something can't be deleted because of what is still in it.
+    pub fn is_dependency(&self) -> bool {
+        let text = self.as_str();
+        text == "DependencyViolation" || text.starts_with("DependencyViolation.")
     }
 
     /// Whether it says that a named thing doesn't exist.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use darkroom_ecs::action::{
-    Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances, Image,
+    self, Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances, Image,
     ImageStatus, Instance, InstanceStatus, JsonList, VERSION,
 };
 use darkroom_ecs::client::Client;
@@ -132,7 +132,8 @@ impl Cloud {
         {
             return Ok(json!({}));
         }
-        match self.client.call_raw(region, action, VERSION, &params).await {
+        let version = action::info(action).map_or(VERSION, |info| info.version);
+        match self.client.call_raw(region, action, version, &params).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let failure = of_call(action, region.as_str(), &error);

@@ -316,6 +316,7 @@ const EMPTIED: &[&str] = &[
     "disks",
     "snapshots",
     "images",
+    "vpcs",
     "vswitches",
     "security_groups",
     "invocations",

@@ -14,11 +14,11 @@ use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::driver::{Driver, DriverError, Observed, Problem};
+use crate::driver::{Agent, Driver, DriverError, Observed, Problem};
 use crate::files::{self, Account, AccountsFile};
 use crate::jobs;
 use crate::network::{self, Range};
-use crate::state::rows::{self, InstanceRow};
+use crate::state::rows::{self, DiskRow, InstanceRow};
 use crate::state::store::{Store, StoreError};
 use crate::state::{self, jobs as job_rows, layers, meta};
 
@@ -169,22 +169,26 @@ impl Cloud {
     }
 
     /// What an instance's status really is: one whose machine has gone down is
-    /// Stopped, unless a job is working on it. One that can't be looked at now is as
-    /// it was.
+    /// Stopped, and one whose start was given up and came late is Running, unless a job
+    /// is working on it. One that can't be looked at now is as it was.
     pub(crate) async fn look_at(
         self: &Arc<Self>,
         row: &InstanceRow,
     ) -> Result<InstanceStatus, StoreError> {
-        if row.status != InstanceStatus::Running {
+        if ![InstanceStatus::Running, InstanceStatus::Stopped].contains(&row.status) {
             return Ok(row.status.clone());
         }
-        match self.driver.observe(&row.id).await {
-            Ok(Observed::Stopped | Observed::Gone) => {}
-            Ok(Observed::Running { .. }) => return Ok(InstanceStatus::Running),
+        let was = row.status.clone();
+        let is = match self.driver.observe(&row.id).await {
+            Ok(Observed::Stopped | Observed::Gone) => InstanceStatus::Stopped,
+            Ok(Observed::Running { .. }) => InstanceStatus::Running,
             Err(error) => {
                 tracing::warn!(%error, instance = %row.id, "an instance can't be looked at");
-                return Ok(InstanceStatus::Running);
+                return Ok(was);
             }
+        };
+        if is == was {
+            return Ok(was);
         }
         let id = row.id.clone();
         self.store
@@ -194,11 +198,25 @@ impl Cloud {
                 };
                 // A job may have begun since: then it knows better.
                 let busy = !job_rows::of(tx, id.as_str())?.is_empty();
-                if !busy && row.status == InstanceStatus::Running {
-                    row.status = InstanceStatus::Stopped;
+                if !busy && row.status == was {
+                    row.status = is;
                     rows::put(tx, &row)?;
                 }
                 Ok(row.status)
+            })
+            .await
+    }
+
+    /// Whether an instance has an agent on its disk, living or not.
+    pub(crate) async fn has_agent(&self, instance: &InstanceId) -> Result<bool, StoreError> {
+        let id = instance.clone();
+        self.store
+            .read(move |tx| {
+                let Some(row) = rows::get::<InstanceRow>(tx, id.as_str())? else {
+                    return Ok(true);
+                };
+                let disk = rows::get::<DiskRow>(tx, row.disk.as_str())?;
+                Ok(disk.is_none_or(|disk| disk.system.agent == Agent::Present))
             })
             .await
     }

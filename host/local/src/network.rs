@@ -47,7 +47,13 @@ impl Range {
         address.to_bits() & Self::mask(self.prefix) == self.first
     }
 
-    fn overlaps(self, other: Self) -> bool {
+    /// Whether all addresses of `other` are its own.
+    pub fn holds(self, other: Self) -> bool {
+        other.prefix >= self.prefix && other.first & Self::mask(self.prefix) == self.first
+    }
+
+    /// Whether any address is in both.
+    pub fn overlaps(self, other: Self) -> bool {
         let mask = Self::mask(self.prefix.min(other.prefix));
         self.first & mask == other.first & mask
     }

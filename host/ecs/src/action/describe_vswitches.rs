@@ -1,10 +1,13 @@
-//! `DescribeVSwitches`: lists the vSwitches that instances can be put into.
+//! `DescribeVSwitches`: lists the vSwitches that instances can be put into. Of the
+//! product Vpc.
 //!
 //! Only the shapes on the wire, for clients and servers alike. No rules stand here: a
 //! server checks what it is asked for.
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::describe_vpcs::VpcTags;
+use crate::action::shared::Tag;
 use crate::id::{RegionId, VSwitchId, VpcId, ZoneId};
 
 /// Lists the vSwitches that instances can be put into.
@@ -25,6 +28,9 @@ pub struct DescribeVSwitches {
     /// Only default vSwitches, or only others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
+    /// Only resources with all of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tag: Vec<Tag>,
     /// Page, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_number: Option<u32>,
@@ -85,4 +91,6 @@ pub struct VSwitch {
     pub description: String,
     /// When it was made.
     pub creation_time: String,
+    /// Its tags.
+    pub tags: VpcTags,
 }

@@ -1,4 +1,5 @@
-//! The ECS actions that Darkroom speaks: a request and a response type for each.
+//! The ECS actions that Darkroom speaks, and those of the product Vpc: a request and a
+//! response type for each.
 //!
 //! Field names are those of the wire in snake case. A list keeps the wire's singular
 //! (`instance_id` is `InstanceId.1`, `InstanceId.2`, ...); answers keep the wire's
@@ -15,10 +16,16 @@ use serde::de::DeserializeOwned;
 mod cancel_copy_image;
 mod copy_image;
 mod create_image;
+mod create_security_group;
 mod create_snapshot;
+mod create_vpc;
+mod create_vswitch;
 mod delete_image;
 mod delete_instance;
+mod delete_security_group;
 mod delete_snapshot;
+mod delete_vpc;
+mod delete_vswitch;
 mod describe_available_resource;
 mod describe_cloud_assistant_status;
 mod describe_disks;
@@ -33,11 +40,15 @@ mod describe_regions;
 mod describe_security_groups;
 mod describe_send_file_results;
 mod describe_snapshots;
+mod describe_spot_price_history;
+mod describe_vpcs;
 mod describe_vswitches;
 mod describe_zones;
+mod install_cloud_assistant;
 mod modify_image_attribute;
 mod modify_image_share_permission;
 mod modify_instance_auto_release_time;
+mod modify_security_group_policy;
 mod reboot_instance;
 mod run_command;
 mod run_instances;
@@ -53,10 +64,16 @@ mod untag_resources;
 pub use cancel_copy_image::{CancelCopyImage, CancelCopyImageResponse};
 pub use copy_image::{CopyImage, CopyImageResponse};
 pub use create_image::{CreateImage, CreateImageResponse, ImageDisk, ImageFeatures};
+pub use create_security_group::{CreateSecurityGroup, CreateSecurityGroupResponse};
 pub use create_snapshot::{CreateSnapshot, CreateSnapshotResponse};
+pub use create_vpc::{CreateVpc, CreateVpcResponse};
+pub use create_vswitch::{CreateVSwitch, CreateVSwitchResponse};
 pub use delete_image::{DeleteImage, DeleteImageResponse};
 pub use delete_instance::{DeleteInstance, DeleteInstanceResponse};
+pub use delete_security_group::{DeleteSecurityGroup, DeleteSecurityGroupResponse};
 pub use delete_snapshot::{DeleteSnapshot, DeleteSnapshotResponse};
+pub use delete_vpc::{DeleteVpc, DeleteVpcResponse};
+pub use delete_vswitch::{DeleteVSwitch, DeleteVSwitchResponse};
 pub use describe_available_resource::{
     AvailableResource, AvailableResources, AvailableZone, AvailableZones,
     DescribeAvailableResource, DescribeAvailableResourceResponse, SupportedResource,
@@ -99,17 +116,25 @@ pub use describe_send_file_results::{
     FileInvokeInstance, FileInvokeInstances,
 };
 pub use describe_snapshots::{DescribeSnapshots, DescribeSnapshotsResponse, Snapshot, Snapshots};
+pub use describe_spot_price_history::{
+    DescribeSpotPriceHistory, DescribeSpotPriceHistoryResponse, SpotPrice, SpotPrices,
+};
+pub use describe_vpcs::{DescribeVpcs, DescribeVpcsResponse, Vpc, VpcTags, VpcVSwitchIds, Vpcs};
 pub use describe_vswitches::{DescribeVSwitches, DescribeVSwitchesResponse, VSwitch, VSwitches};
 pub use describe_zones::{
     AvailableDiskCategories, AvailableInstanceTypes, AvailableResourceCreation, DescribeZones,
     DescribeZonesResponse, Zone, Zones,
 };
+pub use install_cloud_assistant::{InstallCloudAssistant, InstallCloudAssistantResponse};
 pub use modify_image_attribute::{ModifyImageAttribute, ModifyImageAttributeResponse};
 pub use modify_image_share_permission::{
     ModifyImageSharePermission, ModifyImageSharePermissionResponse,
 };
 pub use modify_instance_auto_release_time::{
     ModifyInstanceAutoReleaseTime, ModifyInstanceAutoReleaseTimeResponse,
+};
+pub use modify_security_group_policy::{
+    ModifySecurityGroupPolicy, ModifySecurityGroupPolicyResponse,
 };
 pub use reboot_instance::{RebootInstance, RebootInstanceResponse};
 pub use run_command::{RunCommand, RunCommandResponse};
@@ -128,6 +153,10 @@ pub use untag_resources::{UntagResources, UntagResourcesResponse};
 
 /// The version of the ECS API.
 pub const VERSION: &str = "2014-05-26";
+
+/// The version of the API of the product Vpc, whose endpoints are others. ECS has some of
+/// its actions too, of old and without tags; by their version one tells them apart.
+pub const VPC_VERSION: &str = "2016-04-28";
 
 /// A request type, tied to its name on the wire and to its response type.
 pub trait Action: Serialize + DeserializeOwned + Send + Sync {
@@ -158,10 +187,11 @@ pub fn info(name: &str) -> Option<&'static Info> {
 }
 
 macro_rules! actions {
-    ($( $name:ident $response:ident $mutating:literal; )+) => {
+    ($( $name:ident $response:ident $mutating:literal $($version:ident)?; )+) => {
         $(
             impl Action for $name {
                 const NAME: &'static str = stringify!($name);
+                $( const VERSION: &'static str = $version; )?
                 const MUTATING: bool = $mutating;
                 type Response = $response;
             }
@@ -189,9 +219,18 @@ actions! {
     DescribeZones DescribeZonesResponse false;
     DescribeAvailableResource DescribeAvailableResourceResponse false;
     DescribeInstanceTypes DescribeInstanceTypesResponse false;
+    DescribeSpotPriceHistory DescribeSpotPriceHistoryResponse false;
     DescribeImages DescribeImagesResponse false;
     DescribeImageFromFamily DescribeImageFromFamilyResponse false;
-    DescribeVSwitches DescribeVSwitchesResponse false;
+    CreateVpc CreateVpcResponse true VPC_VERSION;
+    DescribeVpcs DescribeVpcsResponse false VPC_VERSION;
+    DeleteVpc DeleteVpcResponse true VPC_VERSION;
+    CreateVSwitch CreateVSwitchResponse true VPC_VERSION;
+    DescribeVSwitches DescribeVSwitchesResponse false VPC_VERSION;
+    DeleteVSwitch DeleteVSwitchResponse true VPC_VERSION;
+    CreateSecurityGroup CreateSecurityGroupResponse true;
+    ModifySecurityGroupPolicy ModifySecurityGroupPolicyResponse true;
+    DeleteSecurityGroup DeleteSecurityGroupResponse true;
     DescribeSecurityGroups DescribeSecurityGroupsResponse false;
     RunInstances RunInstancesResponse true;
     DescribeInstances DescribeInstancesResponse false;
@@ -201,6 +240,7 @@ actions! {
     DeleteInstance DeleteInstanceResponse true;
     ModifyInstanceAutoReleaseTime ModifyInstanceAutoReleaseTimeResponse true;
     DescribeCloudAssistantStatus DescribeCloudAssistantStatusResponse false;
+    InstallCloudAssistant InstallCloudAssistantResponse true;
     RunCommand RunCommandResponse true;
     DescribeInvocations DescribeInvocationsResponse false;
     DescribeInvocationResults DescribeInvocationResultsResponse false;
@@ -235,7 +275,9 @@ mod tests {
                 "{}",
                 info.name
             );
-            assert_eq!(info.version, "2014-05-26");
+            let network = info.name.contains("Vpc") || info.name.contains("VSwitch");
+            let version = if network { VPC_VERSION } else { VERSION };
+            assert_eq!(info.version, version, "{}", info.name);
         }
         assert_eq!(info("RunInstances").map(|info| info.mutating), Some(true));
         assert_eq!(info("runinstances"), None);

@@ -1,21 +1,27 @@
-//! Whether the agents of instances live.
+//! Whether the agents of instances live, and bringing them where they are missing.
 
 use darkroom_ecs::action::{
-    DescribeCloudAssistantStatus, DescribeCloudAssistantStatusResponse,
-    InstanceCloudAssistantStatus, InstanceCloudAssistantStatusSet, InstanceStatus, TextBool,
+    DescribeCloudAssistantStatus, DescribeCloudAssistantStatusResponse, InstallCloudAssistant,
+    InstallCloudAssistantResponse, InstanceCloudAssistantStatus, InstanceCloudAssistantStatusSet,
+    InstanceStatus, TextBool,
 };
 use darkroom_ecs::error::ErrorCode;
+use rusqlite::Transaction;
 
+use super::command::check_list;
 use super::page::{self, Paging};
 use super::words::{maybe_seconds, seconds};
-use super::{Context, Serve};
-use crate::driver::Observed;
+use super::{Context, Serve, in_region, instance};
+use crate::driver::{Agent, Observed};
 use crate::fault::Fault;
-use crate::state::rows::{self, InstanceRow};
+use crate::state::rows::{self, DiskRow, InstanceRow};
 use crate::state::store::StoreError;
 
 /// What the agent of this cloud says its version is.
 const VERSION: &str = "2.2.3.1000";
+
+/// How many instances get the agent in one request.
+const MOST_INSTALLED: usize = 50;
 
 impl Serve for DescribeCloudAssistantStatus {
     async fn serve(self, cx: &Context) -> Result<DescribeCloudAssistantStatusResponse, Fault> {
@@ -68,9 +74,53 @@ impl Serve for DescribeCloudAssistantStatus {
     }
 }
 
+impl Serve for InstallCloudAssistant {
+    async fn serve(self, cx: &Context) -> Result<InstallCloudAssistantResponse, Fault> {
+        check_list(&self.instance_id, MOST_INSTALLED)?;
+        let account = cx.account.clone();
+        cx.cloud
+            .store
+            .write(move |tx| {
+                for id in &self.instance_id {
+                    let row = instance::mine(tx, &account, id)?;
+                    if !in_region(&row.region, &self.region_id) {
+                        return Err(Fault::missing(
+                            ErrorCode::InvalidInstanceNotFound,
+                            format!("The specified instance {id} does not exist in this region."),
+                        ));
+                    }
+                    if row.status != InstanceStatus::Running {
+                        return Err(Fault::forbidden(
+                            ErrorCode::IncorrectInstanceStatus,
+                            format!("The instance {id} is {}, it must be Running.", row.status),
+                        ));
+                    }
+                    install(tx, &row)?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(InstallCloudAssistantResponse::default())
+    }
+}
+
+/// Puts the agent on an instance's disk. On Red Hat that does nothing, as on Alibaba
+/// Cloud, whose documents except it.
+fn install(tx: &Transaction<'_>, row: &InstanceRow) -> Result<(), StoreError> {
+    if let Some(mut disk) = rows::get::<DiskRow>(tx, row.disk.as_str())?
+        && disk.system.agent == Agent::None
+        && disk.system.platform != "RedHat"
+    {
+        disk.system.agent = Agent::Coming;
+        rows::put(tx, &disk)?;
+    }
+    Ok(())
+}
+
 async fn status(cx: &Context, row: InstanceRow) -> Result<InstanceCloudAssistantStatus, Fault> {
     // A rebooting instance has no agent, whatever the driver still sees.
     let alive = row.status == InstanceStatus::Running
+        && cx.cloud.has_agent(&row.id).await?
         && matches!(
             cx.cloud.driver.observe(&row.id).await?,
             Observed::Running { agent: true, .. }

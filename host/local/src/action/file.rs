@@ -138,7 +138,12 @@ fn spec(request: &SendFile) -> Result<FileSpec, Fault> {
 }
 
 async fn deliver(cx: &Context, instance: &InstanceId, spec: &FileSpec) -> Result<Delivery, Fault> {
-    let fault = match cx.cloud.driver.send_file(instance, spec).await {
+    let sent = if cx.cloud.has_agent(instance).await? {
+        cx.cloud.driver.send_file(instance, spec).await
+    } else {
+        Ok(Err(FileFault::ClientNotRunning))
+    };
+    let fault = match sent {
         Ok(Ok(())) => None,
         Ok(Err(fault)) => Some(fault),
         Err(

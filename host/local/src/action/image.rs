@@ -182,6 +182,12 @@ fn publish(tx: &Transaction<'_>, region: &RegionId, base: &Base) -> Result<(), F
             os_name: base.os_name.clone(),
             architecture: base.architecture.clone(),
             boot_mode: "BIOS".to_owned(),
+            os_type: if base.platform.starts_with("Windows") {
+                "windows".to_owned()
+            } else {
+                "linux".to_owned()
+            },
+            agent: base.agent,
         },
         status: ImageStatus::Available,
         size_gib: BASE_SIZE,
@@ -350,7 +356,7 @@ fn wanted(asked: &DescribeImages, cx: &Context, row: &ImageRow) -> bool {
             .is_none_or(|name| fits(name, &row.name))
         && same(&asked.image_family, &row.family)
         && same(&asked.image_owner_alias, alias(cx, row))
-        && same(&asked.os_type, "linux")
+        && same(&asked.os_type, &row.system.os_type)
         && same(&asked.architecture, &row.system.architecture)
         && architecture == Some(row.system.architecture.as_str())
         && asked
@@ -390,7 +396,7 @@ fn shown(row: ImageRow, cx: &Context, usage: &str) -> Image {
         size: row.size_gib,
         architecture: row.system.architecture,
         boot_mode: row.system.boot_mode,
-        os_type: "linux".to_owned(),
+        os_type: row.system.os_type,
         os_name: row.system.os_name,
         platform: row.system.platform,
         is_copied: row.copied_from.is_some(),

@@ -19,8 +19,10 @@ mod network;
 mod page;
 mod place;
 mod run_instances;
+mod security_group;
 mod snapshot;
 mod tag;
+mod vpc;
 pub(crate) mod words;
 
 use std::sync::Arc;
@@ -148,10 +150,13 @@ macro_rules! table {
 
 table! {
     DescribeRegions DescribeZones DescribeAvailableResource DescribeInstanceTypes
-    DescribeImages DescribeImageFromFamily DescribeVSwitches DescribeSecurityGroups
+    DescribeSpotPriceHistory
+    CreateVpc DescribeVpcs DeleteVpc CreateVSwitch DescribeVSwitches DeleteVSwitch
+    CreateSecurityGroup ModifySecurityGroupPolicy DescribeSecurityGroups DeleteSecurityGroup
+    DescribeImages DescribeImageFromFamily
     RunInstances DescribeInstances StartInstance StopInstance RebootInstance DeleteInstance
     ModifyInstanceAutoReleaseTime DescribeCloudAssistantStatus
-    RunCommand DescribeInvocations DescribeInvocationResults StopInvocation
+    InstallCloudAssistant RunCommand DescribeInvocations DescribeInvocationResults StopInvocation
     SendFile DescribeSendFileResults
     CreateImage CopyImage CancelCopyImage ModifyImageAttribute
     ModifyImageSharePermission DescribeImageSharePermission DeleteImage
@@ -160,7 +165,9 @@ table! {
 }
 
 async fn run<A: Serve>(mut cx: Context, version: &str, params: &Params) -> Result<Value, Fault> {
-    if version != A::VERSION {
+    // ECS has the actions of the product Vpc too, of old.
+    let old = A::VERSION == ecs::VPC_VERSION && version == ecs::VERSION;
+    if version != A::VERSION && !old {
         return Err(Fault::bad(
             ErrorCode::InvalidVersion,
             "The specified version is not supported.",

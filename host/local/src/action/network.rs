@@ -1,5 +1,5 @@
-//! vSwitches and security groups: each account has default ones in each region, made
-//! when somebody first looks.
+//! vSwitches and security groups that there are. Each account has default ones in each
+//! region, in a default VPC, made when somebody first looks.
 
 use darkroom_ecs::action::{
     DescribeSecurityGroups, DescribeSecurityGroupsResponse, DescribeVSwitches,
@@ -10,12 +10,13 @@ use darkroom_ecs::id::{RegionId, VpcId};
 use rusqlite::Transaction;
 
 use super::page::{self, Paging};
+use super::vpc::vpc_tags;
 use super::words::{fits, new_id, seconds, shown_tags, tagged};
 use super::{Context, Serve};
 use crate::catalogue;
 use crate::fault::Fault;
 use crate::network::VSWITCH_BITS;
-use crate::state::rows::{self, InstanceRow, SecurityGroupRow, VSwitchRow};
+use crate::state::rows::{self, InstanceRow, SecurityGroupRow, VSwitchRow, VpcRow};
 use crate::state::store::StoreError;
 
 /// Makes the account's default network in a region if it isn't there.
@@ -25,8 +26,8 @@ pub(super) async fn ensure(cx: &Context, region: &RegionId) -> Result<(), Fault>
         .cloud
         .store
         .read(move |tx| {
-            let known = rows::list::<VSwitchRow>(tx, &place, Some(&account))?;
-            Ok::<_, StoreError>(!known.is_empty())
+            let known = rows::list::<VpcRow>(tx, &place, Some(&account))?;
+            Ok::<_, StoreError>(known.iter().any(|placed| placed.row.default))
         })
         .await?;
     if there {
@@ -41,14 +42,33 @@ pub(super) async fn ensure(cx: &Context, region: &RegionId) -> Result<(), Fault>
 }
 
 fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fault> {
-    if !rows::list::<VSwitchRow>(tx, region, Some(&cx.account))?.is_empty() {
+    let known = rows::list::<VpcRow>(tx, region, Some(&cx.account))?;
+    if known.iter().any(|placed| placed.row.default) {
         return Ok(());
     }
-    let vpc: VpcId = new_id("vpc-");
-    let used = rows::all::<VSwitchRow>(tx)?;
+    // Before there were others the default VPC had no row of its own.
+    let switches = rows::list::<VSwitchRow>(tx, region, Some(&cx.account))?;
+    let nameless = switches.iter().find(|placed| placed.row.default);
+    let vpc: VpcId = nameless.map_or_else(|| new_id("vpc-"), |placed| placed.row.vpc.clone());
     let whole = cx.cloud.range;
+    let row = VpcRow {
+        id: vpc.clone(),
+        region: region.clone(),
+        account: cx.account.clone(),
+        name: "default".to_owned(),
+        description: String::new(),
+        default: true,
+        range: whole,
+        created_at: cx.now,
+        tags: Vec::new(),
+    };
+    rows::put(tx, &row)?;
+    if nameless.is_some() {
+        return Ok(());
+    }
     for zone in catalogue::zones(region) {
-        let taken = rows::all::<VSwitchRow>(tx)?;
+        let mut taken = rows::all::<VSwitchRow>(tx)?;
+        taken.retain(|other| other.row.default);
         let parts = (0..1_u32 << VSWITCH_BITS)
             .filter_map(|index| whole.part(whole.prefix() + VSWITCH_BITS, index));
         let mut free = parts.filter(|part| taken.iter().all(|other| other.row.range != *part));
@@ -57,7 +77,7 @@ fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fau
                 ErrorCode::Other("QuotaExceed.VSwitch".to_owned()),
                 format!(
                     "All {} ranges of {whole} are used by vSwitches.",
-                    used.len()
+                    taken.len()
                 ),
             )
         })?;
@@ -67,8 +87,12 @@ fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fau
             account: cx.account.clone(),
             zone,
             vpc: vpc.clone(),
+            name: "default".to_owned(),
+            description: String::new(),
+            default: true,
             range,
             created_at: cx.now,
+            tags: Vec::new(),
         };
         rows::put(tx, &row)?;
     }
@@ -78,6 +102,8 @@ fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fau
         account: cx.account.clone(),
         vpc,
         name: "default".to_owned(),
+        description: String::new(),
+        apart: false,
         created_at: cx.now,
         tags: Vec::new(),
     };
@@ -102,7 +128,8 @@ impl Serve for DescribeVSwitches {
             self.vswitch_id.as_ref().is_none_or(|id| *id == row.id)
                 && self.vpc_id.as_ref().is_none_or(|id| *id == row.vpc)
                 && self.zone_id.as_ref().is_none_or(|id| *id == row.zone)
-                && self.is_default.is_none_or(|default| default)
+                && self.is_default.is_none_or(|default| default == row.default)
+                && tagged(&row.tags, &self.tag)
         });
         let paging = Paging {
             number: self.page_number,
@@ -121,16 +148,17 @@ impl Serve for DescribeVSwitches {
                 .count();
             VSwitch {
                 vswitch_id: row.id,
-                vswitch_name: "default".to_owned(),
+                vswitch_name: row.name,
                 vpc_id: row.vpc,
                 zone_id: row.zone,
                 cidr_block: row.range.to_string(),
-                is_default: true,
+                is_default: row.default,
                 status: "Available".to_owned(),
                 available_ip_address_count: u64::try_from(row.range.hosts().count() - used)
                     .unwrap_or_default(),
-                description: String::new(),
+                description: row.description,
                 creation_time: seconds(row.created_at),
+                tags: vpc_tags(&row.tags),
             }
         });
         Ok(DescribeVSwitchesResponse {
@@ -199,7 +227,7 @@ impl Serve for DescribeSecurityGroups {
                 security_group_name: row.name,
                 security_group_type: "normal".to_owned(),
                 vpc_id: row.vpc,
-                description: String::new(),
+                description: row.description,
                 creation_time: seconds(row.created_at),
                 tags: shown_tags(&row.tags),
             }

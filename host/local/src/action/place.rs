@@ -4,11 +4,14 @@ use darkroom_ecs::action::{
     AvailableDiskCategories, AvailableInstanceTypes, AvailableResource, AvailableResourceCreation,
     AvailableResources, AvailableZone, AvailableZones, DescribeAvailableResource,
     DescribeAvailableResourceResponse, DescribeInstanceTypes, DescribeInstanceTypesResponse,
-    DescribeRegions, DescribeRegionsResponse, DescribeZones, DescribeZonesResponse, InstanceType,
-    InstanceTypes, Region, Regions, SupportedResource, SupportedResources, Zone, Zones,
+    DescribeRegions, DescribeRegionsResponse, DescribeSpotPriceHistory,
+    DescribeSpotPriceHistoryResponse, DescribeZones, DescribeZonesResponse, InstanceType,
+    InstanceTypes, Region, Regions, SpotPrice, SpotPrices, SupportedResource, SupportedResources,
+    Zone, Zones,
 };
 use darkroom_ecs::error::ErrorCode;
 
+use super::words::seconds;
 use super::{Context, Serve};
 use crate::catalogue::{self, ARM, DISK_CATEGORIES, TYPES};
 use crate::fault::Fault;
@@ -131,6 +134,45 @@ fn fits(kind: &catalogue::InstanceType, asked: &DescribeInstanceTypes) -> bool {
             .nvme_support
             .as_ref()
             .is_none_or(|text| text != "required")
+}
+
+/// What a spot instance costs, of what an ordinary one does.
+const SPOT_SHARE: f64 = 0.3;
+
+impl Serve for DescribeSpotPriceHistory {
+    async fn serve(self, cx: &Context) -> Result<DescribeSpotPriceHistoryResponse, Fault> {
+        let kind = catalogue::instance_type(&self.instance_type).ok_or_else(|| {
+            Fault::missing(
+                ErrorCode::InvalidInstanceTypeNotFound,
+                format!(
+                    "The specified InstanceType {} does not exist.",
+                    self.instance_type
+                ),
+            )
+        })?;
+        if self.network_type != "vpc" {
+            return Err(Fault::invalid("NetworkType", "it must be vpc"));
+        }
+        let mut zones = catalogue::zones(&self.region_id);
+        zones.retain(|zone| self.zone_id.as_ref().is_none_or(|wanted| wanted == zone));
+        let yuan = f64::from(u32::try_from(kind.price).unwrap_or(u32::MAX)) / 1e6;
+        let price = |zone_id| SpotPrice {
+            zone_id,
+            instance_type: kind.id.to_owned(),
+            network_type: "vpc".to_owned(),
+            io_optimized: "optimized".to_owned(),
+            spot_price: yuan * SPOT_SHARE,
+            origin_price: yuan,
+            timestamp: seconds(cx.now),
+        };
+        Ok(DescribeSpotPriceHistoryResponse {
+            currency: "CNY".to_owned(),
+            spot_prices: SpotPrices {
+                spot_price_type: zones.into_iter().map(price).collect(),
+            },
+            ..DescribeSpotPriceHistoryResponse::default()
+        })
+    }
 }
 
 impl Serve for DescribeAvailableResource {

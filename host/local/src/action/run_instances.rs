@@ -20,12 +20,12 @@ use super::instance::release_time;
 use super::words::{is_name, new_id, row_tags};
 use super::{Context, Serve, Token};
 use crate::catalogue::{self, DISK_CATEGORIES, DISK_PRICE, InstanceType};
-use crate::driver::InstanceSpec;
+use crate::driver::{Agent, InstanceSpec};
 use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Job, Task};
 use crate::state::rows::{
-    self, DiskRow, ImageRow, InstanceRow, RowTag, SecurityGroupRow, VSwitchRow,
+    self, DiskRow, ImageRow, InstanceRow, RowTag, SecurityGroupRow, System, VSwitchRow,
 };
 use crate::state::{layers, ledger, stock};
 
@@ -468,7 +468,10 @@ fn write_down(
         description: settings.description.unwrap_or_default(),
         category: wish.category.clone(),
         size_gib: size,
-        system: image.system.clone(),
+        system: System {
+            agent: agent(wish, image),
+            ..image.system.clone()
+        },
         layers: image.layers.clone(),
         created_at: cx.now,
         tags: wish.tags.clone(),
@@ -524,6 +527,20 @@ fn write_down(
         disk_gib: size,
         user_data: None,
     })
+}
+
+/// Whether an instance will have the agent: its image's, or the one that its user data
+/// installs at the first start. Nothing here runs user data; that it names the agent's
+/// package is what is looked at.
+fn agent(wish: &Wish, image: &ImageRow) -> Agent {
+    const PACKAGE: &[u8] = b"aliyun_assist_latest";
+    let data = wish.user_data.as_deref().unwrap_or_default();
+    let brings = data.windows(PACKAGE.len()).any(|part| part == PACKAGE);
+    match image.system.agent {
+        Agent::Present => Agent::Present,
+        Agent::None | Agent::Coming if brings => Agent::Coming,
+        Agent::None | Agent::Coming => Agent::None,
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use darkroom_ecs::action::{CommandType, ContentEncoding};
-use darkroom_ecs::id::InstanceId;
-use jiff::Timestamp;
+use darkroom_ecs::id::{InstanceId, InvokeId};
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Transaction;
 
 use super::{Trouble, explain, spawn};
+use crate::clock::after;
 use crate::cloud::Cloud;
 use crate::driver::{
     CommandFault, CommandKind, CommandSpec, CommandState, CommandStatus, DriverError, Finished,
@@ -20,6 +22,12 @@ use crate::driver::{
 };
 use crate::state::rows::{self, InvocationRow};
 use crate::state::store::StoreError;
+
+/// A command that could not be delivered within a minute has failed, as on ECS.
+const DELIVERED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// The pause before it is handed over again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a command is now, by instance.
 pub(crate) type States = BTreeMap<InstanceId, CommandState>;
@@ -46,18 +54,64 @@ async fn deliver_each(cloud: &Arc<Cloud>, waiting: Vec<InvocationRow>) -> Result
     Ok(())
 }
 
-/// Hands a command over to the instances that don't have it yet.
+/// Hands a command over to the instances that don't have it yet. Where a supervisor
+/// doesn't answer, it is handed over again until it does or a minute has passed: the
+/// first time may have been heard, and the same command again is the same.
 pub(crate) async fn deliver(cloud: &Arc<Cloud>, row: &InvocationRow) -> Result<(), Trouble> {
+    if hand_over(cloud, row).await? {
+        return Ok(());
+    }
+    let (this, id) = (Arc::clone(cloud), row.id.clone());
+    spawn(cloud, async move {
+        if let Err(error) = insist(&this, &id).await {
+            tracing::error!(error = explain(&error), %id, "a command stays undelivered");
+        }
+    });
+    Ok(())
+}
+
+async fn insist(cloud: &Arc<Cloud>, id: &InvokeId) -> Result<(), Trouble> {
+    loop {
+        let next = after(cloud.clock.now(), PAUSE);
+        cloud.clock.sleep_until(next).await;
+        let wanted = id.clone();
+        let row = cloud
+            .store
+            .read(move |tx| rows::get::<InvocationRow>(tx, wanted.as_str()))
+            .await?;
+        let Some(row) = row else { return Ok(()) };
+        if hand_over(cloud, &row).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// One attempt; false where an instance has not answered and may be asked again.
+async fn hand_over(cloud: &Arc<Cloud>, row: &InvocationRow) -> Result<bool, Trouble> {
     let spec = spec(row);
+    let mut settled = true;
     let missing = row
         .executions
         .iter()
         .filter(|execution| !execution.delivered && execution.finished.is_none());
     for execution in missing {
         let instance = execution.instance.clone();
-        let finished = match cloud.driver.run_command(&instance, &spec).await {
+        let handed = if cloud.has_agent(&instance).await? {
+            cloud.driver.run_command(&instance, &spec).await
+        } else {
+            Err(DriverError::NoAgent {
+                id: instance.clone(),
+            })
+        };
+        let now = cloud.clock.now();
+        let late = now.duration_since(row.created_at) > DELIVERED_WITHIN;
+        let finished = match handed {
             Ok(()) => None,
-            Err(error) => Some(undelivered(&error, cloud.clock.now())),
+            Err(DriverError::Io { .. } | DriverError::Other { .. }) if !late => {
+                settled = false;
+                continue;
+            }
+            Err(error) => Some(undelivered(&error, now)),
         };
         let id = row.id.clone();
         cloud
@@ -70,7 +124,7 @@ pub(crate) async fn deliver(cloud: &Arc<Cloud>, row: &InvocationRow) -> Result<(
             })
             .await?;
     }
-    Ok(())
+    Ok(settled)
 }
 
 fn undelivered(error: &DriverError, now: Timestamp) -> Finished {
@@ -78,7 +132,7 @@ fn undelivered(error: &DriverError, now: Timestamp) -> Finished {
         DriverError::NoAgent { .. } => CommandFault::ClientNotRunning,
         DriverError::NoInstance { .. } => CommandFault::InstanceReleased,
         DriverError::WrongState { .. } => CommandFault::InstanceNotRunning,
-        _ => CommandFault::ClientNotResponse,
+        _ => CommandFault::DeliveryTimeout,
     };
     Finished {
         status: CommandStatus::Failed,

@@ -20,7 +20,6 @@ mod power;
 use std::sync::Arc;
 use std::time::Duration;
 
-use darkroom_ecs::action::InstanceStatus;
 use jiff::Timestamp;
 
 use crate::clock::after;
@@ -166,12 +165,13 @@ async fn step(cloud: &Arc<Cloud>, number: i64, job: Job) -> Result<Step, Trouble
 /// Ends a job that may fail, as failed. Stops and deletions are tried for ever.
 async fn give_up(cloud: &Arc<Cloud>, number: i64, job: Job) -> bool {
     let now = cloud.clock.now();
+    let status = power::seen(cloud, &job.task).await;
     let ended = cloud
         .store
         .write(move |tx| {
             match &job.task {
                 Task::Start { instance, .. } | Task::Reboot { instance, .. } => {
-                    power::set_status(tx, instance, &InstanceStatus::Stopped, now)?;
+                    power::set_status(tx, instance, &status, now)?;
                 }
                 Task::Snapshot { .. } | Task::Image { .. } | Task::Copy { .. } => {
                     image::fail(tx, &job.task)?;

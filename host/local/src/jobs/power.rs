@@ -15,7 +15,7 @@ use rusqlite::Transaction;
 
 use super::{Step, Trouble, command, sweep};
 use crate::cloud::Cloud;
-use crate::driver::Observed;
+use crate::driver::{Agent, Observed};
 use crate::state::jobs::{self, Job, Task, TokenKey};
 use crate::state::rows::{self, DiskRow, InstanceRow};
 use crate::state::store::StoreError;
@@ -32,10 +32,34 @@ pub(super) fn set_status(
         row.status = status.clone();
         if *status == InstanceStatus::Running {
             row.started_at = Some(now);
+            wake_agent(tx, &row)?;
         }
         rows::put(tx, &row)?;
     }
     Ok(())
+}
+
+/// An agent that was installed lives when its instance has been started.
+fn wake_agent(tx: &Transaction<'_>, row: &InstanceRow) -> Result<(), StoreError> {
+    if let Some(mut disk) = rows::get::<DiskRow>(tx, row.disk.as_str())?
+        && disk.system.agent == Agent::Coming
+    {
+        disk.system.agent = Agent::Present;
+        rows::put(tx, &disk)?;
+    }
+    Ok(())
+}
+
+/// What an instance is whose start or reboot is given up: its supervisor may have been
+/// too slow to say that it runs.
+pub(super) async fn seen(cloud: &Arc<Cloud>, task: &Task) -> InstanceStatus {
+    let (Task::Start { instance, .. } | Task::Reboot { instance, .. }) = task else {
+        return InstanceStatus::Stopped;
+    };
+    match cloud.driver.observe(instance).await {
+        Ok(Observed::Running { .. }) => InstanceStatus::Running,
+        Ok(Observed::Stopped | Observed::Gone) | Err(_) => InstanceStatus::Stopped,
+    }
 }
 
 async fn finish(

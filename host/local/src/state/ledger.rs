@@ -18,7 +18,8 @@ pub struct Entry {
     pub account: AccountId,
     /// Where.
     pub region: RegionId,
-    /// `instance`, `disk`, `snapshot` or `image`.
+    /// `instance`, `disk`, `snapshot` or `image`; `vpc`, `vswitch` or `securitygroup`,
+    /// which cost nothing, where it is none of the default ones.
     pub kind: String,
     /// The resource's id.
     pub resource: String,

@@ -24,4 +24,4 @@ pub mod store;
 pub(crate) mod tokens;
 
 /// The schema's steps; the file's version is how many of them it has seen.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("networks.sql")];

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
-use crate::driver::{Finished, LayerId};
+use crate::driver::{Agent, Finished, LayerId};
 use crate::network::Range;
 
 /// A tag, key and value.
@@ -41,6 +41,16 @@ pub(crate) struct System {
     pub(crate) os_name: String,
     pub(crate) architecture: String,
     pub(crate) boot_mode: String,
+    /// `linux` or `windows`.
+    #[serde(default = "linux")]
+    pub(crate) os_type: String,
+    /// Whether the agent is there.
+    #[serde(default)]
+    pub(crate) agent: Agent,
+}
+
+fn linux() -> String {
+    "linux".to_owned()
 }
 
 /// An instance. Its system disk is a [`DiskRow`].
@@ -148,6 +158,21 @@ pub(crate) struct ImageRow {
     pub(crate) tags: Vec<RowTag>,
 }
 
+/// A VPC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VpcRow {
+    pub(crate) id: VpcId,
+    pub(crate) region: RegionId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// The default one, which nobody has asked for.
+    pub(crate) default: bool,
+    pub(crate) range: Range,
+    pub(crate) created_at: Timestamp,
+    pub(crate) tags: Vec<RowTag>,
+}
+
 /// A vSwitch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VSwitchRow {
@@ -156,8 +181,25 @@ pub(crate) struct VSwitchRow {
     pub(crate) account: AccountId,
     pub(crate) zone: ZoneId,
     pub(crate) vpc: VpcId,
+    #[serde(default = "default_name")]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    /// One of the default ones. Once there were no others.
+    #[serde(default = "yes")]
+    pub(crate) default: bool,
     pub(crate) range: Range,
     pub(crate) created_at: Timestamp,
+    #[serde(default)]
+    pub(crate) tags: Vec<RowTag>,
+}
+
+fn default_name() -> String {
+    "default".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A security group.
@@ -168,6 +210,11 @@ pub(crate) struct SecurityGroupRow {
     pub(crate) account: AccountId,
     pub(crate) vpc: VpcId,
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    /// Whether its instances may not reach each other. Here they never do.
+    #[serde(default)]
+    pub(crate) apart: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) tags: Vec<RowTag>,
 }
@@ -252,6 +299,7 @@ macro_rules! row {
 row!(InstanceRow, "instances");
 row!(DiskRow, "disks");
 row!(SnapshotRow, "snapshots");
+row!(VpcRow, "vpcs");
 row!(VSwitchRow, "vswitches");
 row!(SecurityGroupRow, "security_groups");
 row!(InvocationRow, "invocations");
