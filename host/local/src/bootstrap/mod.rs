@@ -327,7 +327,6 @@ mod tests {
             digest: "abc".into(),
             size_bytes: 1,
             agent: Agent::Present,
-            agent: crate::driver::Agent::Present,
             made_at: Timestamp::UNIX_EPOCH,
         };
         write_json(&folder.join("base.json"), &base).unwrap();
