@@ -5,10 +5,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::ArgValueCandidates;
 
 use crate::commands;
+use crate::completion;
 use crate::exit;
+use crate::json;
+use crate::places::template_file::folder_of;
+use crate::settings::{self, Key};
 
 /// Build, test and distribute cloud machine images.
 ///
@@ -29,7 +35,8 @@ use crate::exit;
         darkroom build image.yaml -p greeting='good day'\n  \
         darkroom plan image.yaml --on aliyun --region cn-hangzhou\n  \
         darkroom resume last\n\n\
-        `darkroom help <command>` says more; `darkroom help exit-codes` lists the exit codes."
+        `darkroom help <command>` says more. `darkroom help exit-codes`, `darkroom help configuration`\n\
+        and `darkroom help json` list the exit codes, the settings and the shapes of JSON."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -42,61 +49,52 @@ pub(crate) struct Cli {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// Print events and results as JSON, one object a line
+    /// Print events and results as JSON, one object a line; `darkroom help json` has the shapes
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to use colours
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        env = "DARKROOM_COLOR"
-    )]
-    pub(crate) color: Color,
+    /// How a run is shown; a tree on a terminal, plain lines elsewhere or with CI=true
+    ///
+    /// `json` writes events as JSON to standard error and leaves results for people
+    /// [env: `DARKROOM_PROGRESS`]
+    #[arg(long, global = true, value_name = "KIND", value_parser = words(Key::Progress))]
+    pub(crate) progress: Option<String>,
+    /// When to use colours; `NO_COLOR` and `CLICOLOR_FORCE` are followed as well
+    ///
+    /// [env: `DARKROOM_COLOR`]
+    #[arg(long, global = true, value_name = "WHEN", value_parser = words(Key::Color))]
+    pub(crate) color: Option<String>,
     /// Log what happens inside to standard error; give it twice for more
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
-/// When to use colours.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
+impl Global {
+    /// The settings that these options say.
+    pub(crate) fn said(&self) -> [(Key, Option<String>); 2] {
+        [
+            (Key::Progress, self.progress.clone()),
+            (Key::Color, self.color.clone()),
+        ]
+    }
+}
+
+/// The words that a setting's flag takes: those of the table.
+pub(crate) fn words(key: Key) -> PossibleValuesParser {
+    PossibleValuesParser::new(key.known().values)
 }
 
 /// Which cloud, region and account a verb works with.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct Where {
-    /// The cloud: `local` (this machine) or `aliyun` (Alibaba Cloud ECS)
-    #[arg(
-        long,
-        value_name = "CLOUD",
-        env = "DARKROOM_ON",
-        hide_env_values = true
-    )]
+    /// The cloud: this machine, or Alibaba Cloud ECS [env: `DARKROOM_ON`]
+    #[arg(long, value_name = "CLOUD", value_parser = words(Key::On))]
     pub(crate) on: Option<String>,
-    /// The region, such as `cn-hangzhou`
-    #[arg(
-        long,
-        value_name = "REGION",
-        env = "DARKROOM_REGION",
-        hide_env_values = true
-    )]
+    /// The region, such as `cn-hangzhou` [env: `DARKROOM_REGION`]
+    #[arg(long, value_name = "REGION", add = ArgValueCandidates::new(completion::regions))]
     pub(crate) region: Option<String>,
     /// Whose keys: an account of the local cloud (`first`, `second`), or a profile of
-    /// ~/.aliyun/config.json
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "DARKROOM_ACCOUNT",
-        hide_env_values = true
-    )]
+    /// ~/.aliyun/config.json [env: `DARKROOM_ACCOUNT`]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(completion::accounts))]
     pub(crate) account: Option<String>,
 }
 
@@ -104,7 +102,7 @@ pub(crate) struct Where {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TemplateArgs {
     /// The template, or the folder of an `image.yaml`
-    #[arg(value_name = "TEMPLATE", default_value = "image.yaml")]
+    #[arg(value_name = "TEMPLATE", default_value = "image.yaml", value_hint = ValueHint::FilePath)]
     pub(crate) template: PathBuf,
     /// The value of a parameter; can be given for each
     #[arg(short = 'p', long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
@@ -134,9 +132,30 @@ pub(crate) enum Verb {
     Component(commands::component::Component),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
+    Config(commands::config::Config),
     /// The exit codes and what they mean
     #[command(hide = true, long_about = exit::table())]
     ExitCodes,
+    /// The settings, and where each can be set
+    #[command(hide = true, long_about = settings::table())]
+    Configuration,
+    /// What each command prints with `--json`
+    #[command(hide = true, long_about = json::table())]
+    Json,
+}
+
+impl Verb {
+    /// The folder in which the verb works: its template's, else the current one. The
+    /// project's settings lie in it.
+    pub(crate) fn project(&self) -> PathBuf {
+        let template = match self {
+            Self::Build(build) => &build.template,
+            Self::Plan(plan) => &plan.template,
+            Self::Validate(validate) => &validate.template,
+            _ => return PathBuf::from("."),
+        };
+        folder_of(&template.template)
+    }
 }
 
 #[cfg(test)]

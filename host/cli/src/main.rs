@@ -1,30 +1,35 @@
 //! `darkroom`: the command line. It parses, runs one verb, renders what went wrong
 //! and exits; everything else is in the modules. Only `terminal` prints.
 
-mod access;
 mod args;
+mod cloud;
 mod commands;
+mod completion;
 mod component;
-mod component_folder;
 mod exit;
 mod failure;
 mod interrupts;
-mod local_admin;
-mod local_cloud;
-mod roots;
+mod json;
+mod places;
 mod settings;
-mod template_file;
 mod terminal;
 mod workshop;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use terminal::Terminal;
 
 fn main() -> ExitCode {
+    if completion::answered() {
+        return exit::DONE.into();
+    }
     let cli = args::Cli::parse();
-    let terminal = terminal::Terminal::new(&cli.global);
-    match commands::run(cli, &terminal) {
+    let mut terminal = Terminal::of(&cli.global);
+    let ran = terminal
+        .configure(&cli.global, &cli.verb.project())
+        .and_then(|()| commands::run(cli, &terminal));
+    match ran {
         Ok(code) => code.into(),
         Err(failure) => {
             terminal.failure(&failure);

@@ -13,11 +13,11 @@ use darkroom_runtime::{Config, Runtime, RuntimeError};
 use darkroom_template::Cloud;
 use serde_json::json;
 
-use crate::access::Access;
+use crate::cloud::access::Access;
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
 use crate::interrupts::Interrupts;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::settings::Settings;
 use crate::terminal::{Progress, Terminal, seconds};
 

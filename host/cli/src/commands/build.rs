@@ -6,12 +6,12 @@ use darkroom_engine::{Begin, CheckWith, Checked, Engine};
 use darkroom_template::ResolveWith;
 
 use crate::args::{TemplateArgs, Where};
-use crate::component_folder;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
+use crate::places::shipped::Shipped;
+use crate::places::template_file::TemplateFile;
 use crate::settings::Settings;
-use crate::template_file::TemplateFile;
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -26,7 +26,7 @@ use crate::workshop;
     darkroom build image.yaml --on aliyun --region cn-hangzhou")]
 pub(crate) struct Build {
     #[command(flatten)]
-    template: TemplateArgs,
+    pub(crate) template: TemplateArgs,
     #[command(flatten)]
     place: Where,
 }
@@ -60,7 +60,7 @@ pub(super) fn check(
     settings: &Settings,
     terminal: &Terminal,
 ) -> Result<Checked, Failure> {
-    let system = component_folder::find()?;
+    let system = Shipped::Components.find()?;
     let with = CheckWith {
         file_name: &file.name,
         resolve: ResolveWith {

@@ -4,6 +4,7 @@
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod component;
+pub(crate) mod config;
 pub(crate) mod image;
 pub(crate) mod local;
 pub(crate) mod man;
@@ -15,6 +16,8 @@ pub(crate) mod validate;
 use crate::args::{Cli, Verb};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::json;
+use crate::settings;
 use crate::terminal::Terminal;
 
 /// Runs the verb of a command line.
@@ -25,12 +28,12 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             verb: local::LocalVerb::Supervise(supervise),
         }) => Ok(supervise.run()),
         Verb::Component(component) => component.run(terminal),
-        Verb::Completions(completions) => Ok(completions.run()),
+        Verb::Completions(completions) => completions.run(),
         Verb::Man(man) => man.run(terminal),
-        Verb::ExitCodes => {
-            Terminal::raw(exit::table().as_bytes());
-            Ok(exit::DONE)
-        }
+        Verb::Config(config) => config.run(terminal, &cli.global.said()),
+        Verb::ExitCodes => Ok(topic(&exit::table())),
+        Verb::Configuration => Ok(topic(&settings::table())),
+        Verb::Json => Ok(topic(&json::table())),
         verb => runtime()?.block_on(run_async(verb, terminal)),
     }
 }
@@ -44,10 +47,20 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Runs(runs) => runs.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,
         Verb::Local(local) => local.run(terminal).await,
-        Verb::Component(_) | Verb::Completions(_) | Verb::Man(_) | Verb::ExitCodes => {
-            Ok(exit::DONE)
-        }
+        // They need no runtime, and were run before there was one.
+        Verb::Component(_)
+        | Verb::Completions(_)
+        | Verb::Man(_)
+        | Verb::Config(_)
+        | Verb::ExitCodes
+        | Verb::Configuration
+        | Verb::Json => Ok(exit::DONE),
     }
+}
+
+fn topic(text: &str) -> Exit {
+    Terminal::raw(text.as_bytes());
+    exit::DONE
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -7,9 +7,9 @@ use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
-use crate::roots::Roots;
+use crate::places::roots::Roots;
+use crate::places::template_file::TemplateFile;
 use crate::settings::Settings;
-use crate::template_file::TemplateFile;
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -24,7 +24,7 @@ use crate::workshop;
     darkroom plan image.yaml --json")]
 pub(crate) struct Plan {
     #[command(flatten)]
-    template: TemplateArgs,
+    pub(crate) template: TemplateArgs,
     #[command(flatten)]
     place: Where,
     /// Show each script as it would be sent

@@ -1,11 +1,13 @@
 //! `darkroom resume`: goes on with a run that was interrupted.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use darkroom_engine::{EngineError, RunView};
 
+use crate::completion;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 use crate::workshop;
@@ -17,7 +19,7 @@ use crate::workshop;
     darkroom resume 261122-1604")]
 pub(crate) struct Resume {
     /// The run: its id, a unique beginning of it, or `last`
-    #[arg(value_name = "RUN", default_value = "last")]
+    #[arg(value_name = "RUN", default_value = "last", add = ArgValueCandidates::new(completion::runs))]
     run: String,
 }
 

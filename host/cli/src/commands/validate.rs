@@ -8,9 +8,9 @@ use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
+use crate::places::template_file::TemplateFile;
 use crate::settings::Settings;
-use crate::template_file::TemplateFile;
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -19,7 +19,7 @@ use crate::workshop;
 #[command(after_help = "Example:\n  darkroom validate image.yaml -p greeting=hello")]
 pub(crate) struct Validate {
     #[command(flatten)]
-    template: TemplateArgs,
+    pub(crate) template: TemplateArgs,
     #[command(flatten)]
     place: Where,
 }

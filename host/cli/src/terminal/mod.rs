@@ -1,24 +1,30 @@
 //! The one place that prints.
 //!
 //! Results go to standard output, progress and errors to standard error. With `--json`
-//! everything is one JSON object a line on standard output. Colours are used on a
-//! terminal only, unless `--color` says otherwise. A reader that has gone away (`| head`)
+//! everything is one JSON object a line on standard output, in the shapes of
+//! [`json`](crate::json). Colours are used on a terminal only, unless `--color`,
+//! `NO_COLOR` or `CLICOLOR_FORCE` say otherwise. A reader that has gone away (`| head`)
 //! is no error: what can't be written is dropped.
 
+mod ask;
 mod progress;
 mod report;
 mod table;
 mod tree;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
-use crate::args::{Color, Global};
+use crate::args::Global;
 use crate::failure::Failure;
+use crate::json;
+use crate::settings::{Config, Key};
 
 pub(crate) use progress::Progress;
+use progress::Shape;
 pub(crate) use table::Table;
 pub(crate) use tree::seconds;
 
@@ -27,21 +33,32 @@ pub(crate) use tree::seconds;
 pub(crate) struct Terminal {
     json: bool,
     color: ColorChoice,
+    shape: Shape,
 }
 
 impl Terminal {
-    /// Reads how to print from the options, and starts the log of what happens inside.
-    pub(crate) fn new(global: &Global) -> Self {
-        let color = match global.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+    /// Before any setting is read: as the flags say. Starts the log of what happens
+    /// inside.
+    pub(crate) fn of(global: &Global) -> Self {
         start_log(global.verbose);
         Self {
             json: global.json,
-            color,
+            color: choice(global.color.as_deref()),
+            shape: Shape::of(global.progress.as_deref(), global.json),
         }
+    }
+
+    /// Takes in what the settings say of colours and progress. A file that is wrong
+    /// changes nothing here: a verb that needs it says what is wrong, and the others
+    /// need not fail.
+    pub(crate) fn configure(&mut self, global: &Global, project: &Path) -> Result<(), Failure> {
+        if let Ok(config) = Config::load(project) {
+            let color = config.text(Key::Color, global.color.as_deref())?;
+            let progress = config.text(Key::Progress, global.progress.as_deref())?;
+            self.color = choice(color.as_deref());
+            self.shape = Shape::of(progress.as_deref(), global.json);
+        }
+        Ok(())
     }
 
     /// Whether results are wanted as JSON.
@@ -49,9 +66,10 @@ impl Terminal {
         self.json
     }
 
-    /// Whether somebody sits at a terminal and can answer a question.
+    /// Whether somebody sits at a terminal and can answer a question. A machine that
+    /// builds for others may have a terminal, but nobody in front of it.
     pub(crate) fn is_interactive(&self) -> bool {
-        !self.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        !self.json && !is_ci() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
     /// A line of a result.
@@ -77,10 +95,10 @@ impl Terminal {
         }
     }
 
-    /// A result as JSON; nothing without `--json`.
+    /// A result as JSON, with the version of its shape; nothing without `--json`.
     pub(crate) fn json(&self, value: &impl Serialize) {
         if self.json
-            && let Ok(text) = serde_json::to_string(value)
+            && let Ok(text) = json::line(value)
         {
             let mut out = std::io::stdout();
             drop(writeln!(out, "{text}").and_then(|()| out.flush()));
@@ -123,8 +141,22 @@ impl Terminal {
 
     /// Watches a run until the returned value is dropped or finished.
     pub(crate) fn progress(&self) -> Progress {
-        Progress::start(self.json, self.color)
+        Progress::start(self.shape, self.color)
     }
+}
+
+/// `auto` leaves the choice to the stream: a terminal, `NO_COLOR`, `CLICOLOR_FORCE`.
+fn choice(color: Option<&str>) -> ColorChoice {
+    match color {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
+}
+
+/// Whether this is a machine that builds for others: most of them set `CI`.
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !["", "0", "false"].iter().any(|no| value == *no))
 }
 
 /// What happens inside goes to standard error when it is asked for: `-v`, `-vv`, or

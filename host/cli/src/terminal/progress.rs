@@ -1,5 +1,5 @@
 //! Shows a run while it runs: a live picture on a terminal, one line an event where
-//! there is none, NDJSON with `--json`.
+//! there is none or in CI, NDJSON with `--json` or `--progress json`.
 //!
 //! The engine's watcher must not block, so it only puts events into a channel; a
 //! thread of its own draws. It ends when it is told to, not when every watcher is gone:
@@ -21,6 +21,35 @@ use super::tree::{Tree, seconds};
 /// How often the picture moves.
 const FRAME: Duration = Duration::from_millis(100);
 
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A picture that is drawn again and again.
+    Tree,
+    /// One line an event, for logs.
+    Plain,
+    /// Events as JSON on standard error, beside results for people.
+    Json,
+    /// Events as JSON on standard output, where the result follows.
+    Stream,
+}
+
+impl Shape {
+    /// From the word that was said for it, if any, and `--json`.
+    pub(super) fn of(word: Option<&str>, json: bool) -> Self {
+        let drawable = std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        match word {
+            _ if json => Self::Stream,
+            Some("tree") => Self::Tree,
+            Some("plain") => Self::Plain,
+            Some("json") => Self::Json,
+            _ if drawable && !super::is_ci() => Self::Tree,
+            _ => Self::Plain,
+        }
+    }
+}
+
 /// What the thread is told.
 enum Said {
     Event(Box<Event>),
@@ -38,12 +67,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(json: bool, color: ColorChoice) -> Self {
+    pub(super) fn start(shape: Shape, color: ColorChoice) -> Self {
         let (said, received) = channel();
-        let draw = move || match (json, std::io::stderr().is_terminal()) {
-            (true, _) => as_json(&received),
-            (false, true) => as_picture(&received, color),
-            (false, false) => as_lines(&received, color),
+        let draw = move || match shape {
+            Shape::Stream => as_json(&received, &mut std::io::stdout()),
+            Shape::Json => as_json(&received, &mut std::io::stderr()),
+            Shape::Tree => as_picture(&received, color),
+            Shape::Plain => as_lines(&received, color),
         };
         // Without a thread nothing is shown; the run is more important than its picture.
         let thread = std::thread::Builder::new()
@@ -78,8 +108,7 @@ impl Progress {
     }
 }
 
-fn as_json(said: &Receiver<Said>) {
-    let mut out = std::io::stdout();
+fn as_json(said: &Receiver<Said>, out: &mut dyn Write) {
     while let Ok(said) = said.recv() {
         match said {
             Said::Event(event) => {

@@ -12,11 +12,11 @@ use darkroom_ecs::action::status::ImageStatus;
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::RegionId;
 
-use crate::access::{Access, DEFAULT_REGION};
 use crate::args::Where;
+use crate::cloud::access::{Access, DEFAULT_REGION};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 

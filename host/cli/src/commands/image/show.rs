@@ -1,6 +1,7 @@
 //! `darkroom image show`.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use darkroom_ecs::action::CommaList;
 use darkroom_ecs::action::DescribeImageSharePermission;
 use darkroom_ecs::action::{DescribeImages, Image};
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use super::{Target, every_status, owner};
 use crate::args::Where;
+use crate::completion;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::terminal::{Table, Terminal};
@@ -18,6 +20,7 @@ use crate::terminal::{Table, Terminal};
 #[command(after_help = "Example:\n  darkroom image show m-bp1abc --region cn-hangzhou")]
 pub(crate) struct Show {
     /// The image's id
+    #[arg(value_name = "IMAGE", add = ArgValueCandidates::new(completion::images))]
     image: String,
     #[command(flatten)]
     place: Where,

@@ -6,15 +6,18 @@ use serde_json::json;
 
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::Terminal;
 
 /// Make the root file system that local images begin from
 ///
-/// It is made once from the distribution's own packages, which takes some minutes, and
-/// kept in the cache.
+/// It is made once from the distribution's own packages, which takes about a minute, and
+/// kept in the cache. There are debian-12, debian-13, ubuntu-22.04 and ubuntu-24.04;
+/// `darkroom local import` takes any other distribution.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  darkroom local bootstrap debian-12")]
+#[command(
+    after_help = "Examples:\n  darkroom local bootstrap debian-12\n  darkroom local bootstrap ubuntu-24.04 --mirror http://mirror.example/ubuntu"
+)]
 pub(crate) struct Bootstrap {
     /// The system
     #[arg(value_name = "NAME", default_value = DEBIAN_12)]
@@ -58,7 +61,7 @@ impl Bootstrap {
     }
 }
 
-fn tell(terminal: &Terminal, progress: &Progress) {
+pub(super) fn tell(terminal: &Terminal, progress: &Progress) {
     match progress {
         Progress::Phase { name, percent } => terminal.note(format!("{percent:>3} %  {name}")),
         Progress::Line(line) => tracing::info!("{line}"),

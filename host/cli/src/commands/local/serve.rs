@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use darkroom_local::{Config, DriverKind, FileError, OpenError, ServeError, Server};
 
+use crate::cloud::local_cloud::{EXECUTABLE, build_id};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
-use crate::local_cloud::{EXECUTABLE, build_id};
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::Terminal;
 
 /// How long a server that was started by another verb stays when nobody needs it.

@@ -4,11 +4,11 @@ use clap::Args;
 use darkroom_local::admin::Status as Told;
 use serde_json::{Value, json};
 
+use crate::cloud::local_admin::Admin;
+use crate::cloud::local_cloud::{LocalCloud, build_id};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::local_admin::Admin;
-use crate::local_cloud::{LocalCloud, build_id};
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::{Table, Terminal};
 
 /// Show whether the local cloud runs and what is in it

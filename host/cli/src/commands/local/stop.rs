@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::cloud::local_admin::Admin;
+use crate::cloud::local_cloud::LocalCloud;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::local_admin::Admin;
-use crate::local_cloud::LocalCloud;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::Terminal;
 
 /// How long it may take to leave.

@@ -6,7 +6,7 @@ use super::RunArg;
 use crate::commands::resume::settings_of;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::Terminal;
 use crate::workshop;
 

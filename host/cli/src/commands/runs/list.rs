@@ -6,7 +6,7 @@ use serde_json::json;
 use super::state;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::{Table, Terminal};
 use crate::workshop;
 

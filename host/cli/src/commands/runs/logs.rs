@@ -11,7 +11,7 @@ use serde_json::json;
 use super::RunArg;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::terminal::Terminal;
 use crate::workshop;
 

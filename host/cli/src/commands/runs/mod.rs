@@ -6,7 +6,9 @@ mod logs;
 mod show;
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 
+use crate::completion;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -41,7 +43,7 @@ impl Runs {
 #[derive(Args, Debug)]
 struct RunArg {
     /// The run: its id, a unique beginning of it, or `last`
-    #[arg(value_name = "RUN", default_value = "last")]
+    #[arg(value_name = "RUN", default_value = "last", add = ArgValueCandidates::new(completion::runs))]
     run: String,
 }
 

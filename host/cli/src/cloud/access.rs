@@ -15,9 +15,9 @@ use darkroom_ecs::transport::{HttpOptions, HttpTransport, TransportError};
 use darkroom_local::files::{AccountsFile, FileError};
 use darkroom_template::{Cloud, nearest};
 
+use crate::cloud::local_cloud::{LocalCloud, LocalCloudError};
 use crate::failure::{Failure, Kind};
-use crate::local_cloud::{LocalCloud, LocalCloudError};
-use crate::roots::Roots;
+use crate::places::roots::Roots;
 use crate::settings::Settings;
 
 /// The region of verbs that are told none.

@@ -29,8 +29,8 @@ use darkroom_ecs::endpoint::{Endpoint, EndpointError, Resolver};
 use darkroom_local::files::{FileError, LOG, PROTOCOL, ServerFile};
 use rustix::fs::FlockOperation;
 
-use crate::local_admin::{Admin, AdminError};
-use crate::roots::{RootError, Roots};
+use crate::cloud::local_admin::{Admin, AdminError};
+use crate::places::roots::{RootError, Roots};
 
 /// How long a started server may take until it answers, and an old one to leave.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -263,16 +263,37 @@ impl LocalCloud {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log.try_clone()?);
-        // The local cloud never sees real keys.
+        // The local cloud never sees real keys, nor what somebody put into a variable for
+        // a secret of the template: it outlives this command by hours.
         for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("ALIBABA_CLOUD_") || text.starts_with("ALICLOUD_") {
+            if !is_for_the_server(&name.to_string_lossy()) {
                 command.env_remove(&name);
             }
         }
         leave_everything_behind(&mut command);
         command.spawn()
     }
+}
+
+/// Whether the server and the supervisors that it starts have a use for a variable.
+fn is_for_the_server(name: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "DBUS_SESSION_BUS_ADDRESS",
+        "HOME",
+        "LANG",
+        "LOGNAME",
+        "PATH",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TERM",
+        "TMPDIR",
+        "TZ",
+        "USER",
+    ];
+    const BEGINNINGS: [&str; 4] = ["DARKROOM_", "LC_", "RUST_", "XDG_"];
+    NAMES.contains(&name)
+        || BEGINNINGS.iter().any(|start| name.starts_with(start))
+        || name.to_ascii_lowercase().ends_with("_proxy")
 }
 
 /// This very program, even if its file has been replaced or removed since it started.

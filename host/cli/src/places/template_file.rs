@@ -32,11 +32,7 @@ pub(crate) struct TemplateFile {
 impl TemplateFile {
     /// Reads a template.
     pub(crate) fn read(given: &Path) -> Result<Self, Failure> {
-        let file = if given.is_dir() {
-            given.join(FILE_NAME)
-        } else {
-            given.to_owned()
-        };
+        let file = file_of(given);
         let text = std::fs::read_to_string(&file).map_err(|source| {
             let missing = source.kind() == io::ErrorKind::NotFound;
             let path = file.clone();
@@ -47,15 +43,27 @@ impl TemplateFile {
                 failure
             }
         })?;
-        let folder = match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
         Ok(Self {
             name: file.display().to_string(),
-            folder,
+            folder: folder_of(given),
             text,
         })
+    }
+}
+
+fn file_of(given: &Path) -> PathBuf {
+    if given.is_dir() {
+        given.join(FILE_NAME)
+    } else {
+        given.to_owned()
+    }
+}
+
+/// The folder of the template that was given, whether or not it is there.
+pub(crate) fn folder_of(given: &Path) -> PathBuf {
+    match file_of(given).parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 

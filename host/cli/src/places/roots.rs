@@ -6,6 +6,7 @@
 //! | `DARKROOM_LOCAL` | `local/` in it | `local/` in it |
 //! | `DARKROOM_CACHE` | `/var/cache/darkroom` | `$XDG_CACHE_HOME/darkroom` |
 //!
+//! The user's file can name them too, as `state`, `local` and `cache`; variables win.
 //! All are readable by their owner only. Runs hold nothing of a cloud, so that they
 //! can be copied; the local cloud and the caches can be removed without losing a run.
 
@@ -16,6 +17,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
+use crate::settings::{Config, KEYS};
 
 /// A root that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,11 +75,21 @@ pub(crate) struct Roots {
 
 impl Roots {
     /// The roots of this process.
-    pub(crate) fn of_process() -> Result<Self, RootError> {
-        Self::find(
-            &|name| std::env::var_os(name),
+    pub(crate) fn of_process() -> Result<Self, Failure> {
+        let config = Config::of_user()?;
+        let said = |name: &str| {
+            let known = KEYS.iter().find(|known| known.variable == name)?;
+            let value = config.find(known.key, None).ok().flatten()?;
+            Some(OsString::from(value.text))
+        };
+        let found = Self::find(
+            &|name| {
+                let variable = std::env::var_os(name).filter(|value| !value.is_empty());
+                variable.or_else(|| said(name))
+            },
             rustix::process::geteuid().is_root(),
-        )
+        )?;
+        Ok(found)
     }
 
     fn find(

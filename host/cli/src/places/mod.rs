@@ -1,0 +1,6 @@
+//! Where files lie: the roots that this program keeps things in, what came with the
+//! program, and the template that it was given.
+
+pub(crate) mod roots;
+pub(crate) mod shipped;
+pub(crate) mod template_file;
