@@ -18,6 +18,7 @@ use crate::driver::{Agent, Driver, DriverError, Observed, Problem};
 use crate::files::{self, Account, AccountsFile};
 use crate::jobs;
 use crate::network::{self, Range};
+use crate::sandbox::rootless::layout::IdLayout;
 use crate::state::rows::{self, DiskRow, InstanceRow};
 use crate::state::store::{Store, StoreError};
 use crate::state::{self, jobs as job_rows, layers, meta};
@@ -48,10 +49,10 @@ pub enum OpenError {
     Layout {
         /// The cloud's folder.
         root: std::path::PathBuf,
-        /// `root` or `an ordinary user`.
-        was: &'static str,
-        /// The same for this process.
-        is: &'static str,
+        /// Who made them.
+        was: IdLayout,
+        /// Who this process is.
+        is: IdLayout,
     },
 }
 
@@ -61,7 +62,7 @@ impl OpenError {
         match self {
             Self::Machine(problems) => Some(joined(problems, |problem| &problem.hint)),
             Self::NoRange => Some("name a range for the instances in the configuration".to_owned()),
-            Self::Layout { was, .. } => Some(format!("use another folder, or run it as {was}")),
+            Self::Layout { was, is, .. } => Some(was.hint(is)),
             Self::Driver(DriverError::Other { hint, .. }) => hint.clone(),
             Self::Files(_) | Self::State(_) | Self::Driver(_) => None,
         }
@@ -94,23 +95,6 @@ pub(crate) struct Cloud {
     pub(crate) end: CancellationToken,
 }
 
-/// Whose ids files have under this process.
-fn layout() -> &'static str {
-    if rustix::process::geteuid().is_root() {
-        "root"
-    } else {
-        "user"
-    }
-}
-
-fn layout_name(layout: &str) -> &'static str {
-    if layout == "root" {
-        "root"
-    } else {
-        "an ordinary user"
-    }
-}
-
 impl Cloud {
     /// Brings the cloud of a folder up. Its jobs run when this returns.
     pub(crate) async fn open(
@@ -123,7 +107,7 @@ impl Cloud {
         driver.probe().map_err(OpenError::Machine)?;
         let accounts = AccountsFile::ensure(root)?.accounts;
         let store = Store::open(&root.join(files::STATE), state::MIGRATIONS)?;
-        let range = settle_meta(&store, root, range).await?;
+        let range = settle_meta(&store, root, driver.layout(), range).await?;
         let cloud = Arc::new(Self {
             store,
             driver,
@@ -231,17 +215,26 @@ impl Cloud {
 async fn settle_meta(
     store: &Store,
     root: &Path,
+    layout: Option<IdLayout>,
     wanted: Option<Range>,
 ) -> Result<Range, OpenError> {
     let (was, known) = store
         .read(|tx| Ok::<_, StoreError>((meta::get(tx, meta::LAYOUT)?, meta::get(tx, meta::RANGE)?)))
         .await?;
-    if let Some(was) = was.filter(|was| was != layout()) {
-        return Err(OpenError::Layout {
-            root: root.to_owned(),
-            was: layout_name(&was),
-            is: layout_name(layout()),
-        });
+    if let Some(is) = layout {
+        match was.map(|text| text.parse::<IdLayout>()) {
+            Some(Ok(was)) if was != is => {
+                let root = root.to_owned();
+                return Err(OpenError::Layout { root, was, is });
+            }
+            Some(Ok(_)) => {}
+            // Nothing was made yet.
+            Some(Err(_)) | None => {
+                store
+                    .write(move |tx| meta::put(tx, meta::LAYOUT, &is.text()))
+                    .await?;
+            }
+        }
     }
     if let Some(range) = known.and_then(|text| text.parse().ok()) {
         return Ok(range);
@@ -253,10 +246,7 @@ async fn settle_meta(
         .or_else(|| network::choose(&network::routes(), u64::from_le_bytes(seed)))
         .ok_or(OpenError::NoRange)?;
     store
-        .write(move |tx| {
-            meta::put(tx, meta::LAYOUT, layout())?;
-            meta::put(tx, meta::RANGE, &range.to_string())
-        })
+        .write(move |tx| meta::put(tx, meta::RANGE, &range.to_string()))
         .await?;
     Ok(range)
 }

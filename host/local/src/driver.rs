@@ -15,6 +15,8 @@ use darkroom_ecs::id::{AccountId, InstanceId, InvokeId, RegionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::rootless::layout::IdLayout;
+
 /// The name of a layer: the lower-case hexadecimal BLAKE3 digest of its canonical
 /// manifest (a sim driver may use any short word of letters, digits and `-`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -429,6 +431,9 @@ pub struct Commit {
     pub layers: Vec<LayerId>,
     /// Bytes of all of them on disk.
     pub size_bytes: u64,
+    /// Whether the instance ran: then it goes on upon what it stood on before.
+    #[serde(default)]
+    pub live: bool,
 }
 
 /// What runs the instances of a local cloud.
@@ -442,6 +447,12 @@ pub trait Driver: Send + Sync + 'static {
     /// # Errors
     /// All problems at once.
     fn probe(&self) -> Result<(), Vec<Problem>>;
+
+    /// How the owners of files are laid out on disk; folders of another layout are
+    /// refused. None: this driver has no files.
+    fn layout(&self) -> Option<IdLayout> {
+        None
+    }
 
     /// The bases that it can offer as public images.
     ///
@@ -532,12 +543,13 @@ pub trait Driver: Send + Sync + 'static {
     ) -> Result<Result<(), FileFault>, DriverError>;
 
     /// Turns what a stopped instance has written into a layer of its region's
-    /// store; the instance goes on with an empty one above it. `commit_id` again
-    /// (also after a crash, also when the instance has been started since): the
+    /// store; the instance goes on with an empty one above it. Of a running one a copy
+    /// of what is on its disk becomes the layer, and it goes on as it is. `commit_id`
+    /// again (also after a crash, also when the instance has been started since): the
     /// same answer.
     ///
     /// # Errors
-    /// When the instance runs or the layer can't be written.
+    /// When the layer can't be written.
     async fn commit(&self, id: &InstanceId, commit_id: &str) -> Result<Commit, DriverError>;
 
     /// Copies layers into another region's store; those that are there are kept.

@@ -6,6 +6,13 @@
 //! On a machine where a controller is bound to a v1 hierarchy the limit goes there,
 //! below the caller's own group; else it goes to the cgroup2.
 //!
+//! ```text
+//! darkroom/                 ours, in the topmost group that we can write
+//!   <instance>.<boot>/      limits; the instance never sees these files
+//!     machine/              the instance's own: its root may do everything in here
+//!       command-<n>/        one command of Cloud Assistant
+//! ```
+//!
 //! A group that `cgroup.kill` was written to kills for ever whatever is cloned into
 //! it (seen on Linux 6.18), hence the fresh folders: never reuse one.
 
@@ -22,6 +29,17 @@ use crate::driver::Problem;
 
 /// The folder below which all of this program's groups are.
 const OURS: &str = "darkroom";
+
+/// The group inside an instance's that is given to it. The limits are in the one above:
+/// an ordinary user's instances have his own id as their root's, and would raise them.
+const MACHINE: &str = "machine";
+
+/// Where the processes of a scope of our own are put, so that the scope can hand its
+/// controllers on: the kernel wants no processes beside groups that have some.
+const ASIDE: &str = "darkroom.host";
+
+/// The controllers that are handed on where they are.
+const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// Processes and threads that one instance may have: stops a fork bomb from filling
 /// the host's process table, and is far above what an image build needs.
@@ -68,9 +86,10 @@ impl Layout {
         own: &str,
         writable: &dyn Fn(&Path) -> bool,
     ) -> Result<Self, Problem> {
+        let ours = own_group(own, "").map(|group| group.trim_end_matches(ASIDE));
         let v2 = mount_points(mounts, "cgroup2", None)
             .into_iter()
-            .flat_map(|mount| [mount.clone(), below(&mount, own_group(own, ""))])
+            .flat_map(|mount| [mount.clone(), below(&mount, ours)])
             .map(|folder| folder.join(OURS))
             .find(|folder| writable(folder));
         let v1 = |controller: &str| {
@@ -90,6 +109,35 @@ impl Layout {
             memory_v1: v1("memory"),
             pids_v1: v1("pids"),
         })
+    }
+
+    /// Where this machine has its cgroup2.
+    pub fn mount_point() -> PathBuf {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let found = mount_points(&mounts, "cgroup2", None).into_iter().next();
+        found.unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"))
+    }
+
+    /// Moves the processes of the group that ours is in aside, so that it can hand its
+    /// controllers on. Only for a group that holds nothing but this program.
+    ///
+    /// # Errors
+    /// What the kernel answered: then there are no limits.
+    pub fn make_room(&self) -> io::Result<()> {
+        let Some(scope) = self.unified.parent() else {
+            return Ok(());
+        };
+        if available(scope).is_empty() {
+            return Ok(());
+        }
+        let aside = scope.join(ASIDE);
+        fs::create_dir(&aside).or_else(exists_is_fine)?;
+        for process in fs::read_to_string(scope.join("cgroup.procs"))?.lines() {
+            fs::write(aside.join("cgroup.procs"), process)?;
+        }
+        hand_on(scope);
+        hand_on(&self.unified);
+        Ok(())
     }
 
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
@@ -139,17 +187,25 @@ fn prepare(folder: &Path) -> io::Result<()> {
     let probe = folder.join(format!("probe-{}", std::process::id()));
     fs::create_dir(&probe).or_else(exists_is_fine)?;
     fs::remove_dir(&probe)?;
-    let available = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
-    for controller in available.split_whitespace() {
-        if ["memory", "pids", "cpu"].contains(&controller) {
-            // Without it there is no limit, which is reported where it is set.
-            let _ = fs::write(
-                folder.join("cgroup.subtree_control"),
-                format!("+{controller}"),
-            );
-        }
-    }
+    hand_on(folder);
     Ok(())
+}
+
+/// The controllers of a group that can be handed on.
+fn available(folder: &Path) -> Vec<&'static str> {
+    let text = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+    let has = |one: &&str| text.split_whitespace().any(|word| word == *one);
+    CONTROLLERS.into_iter().filter(has).collect()
+}
+
+fn hand_on(folder: &Path) {
+    for controller in available(folder) {
+        // Without it there is no limit, which is reported where it is set.
+        let _ = fs::write(
+            folder.join("cgroup.subtree_control"),
+            format!("+{controller}"),
+        );
+    }
 }
 
 fn exists_is_fine(error: io::Error) -> io::Result<()> {
@@ -192,7 +248,10 @@ fn below(mount: &Path, group: Option<&str>) -> PathBuf {
 /// The groups of one boot of one instance. They stay until [`Groups::remove`].
 #[derive(Debug)]
 pub struct Groups {
+    /// With the limits.
     unified: PathBuf,
+    /// What the instance has.
+    machine: PathBuf,
     v1: Vec<PathBuf>,
     /// `cgroup.procs` of the v1 groups, open for writing.
     pub joins_v1: Vec<OwnedFd>,
@@ -208,17 +267,20 @@ impl Groups {
     /// [`Groups::unlimited`] only.
     pub fn make(layout: &Layout, name: &str, owner: u32, memory_mib: u64) -> io::Result<Self> {
         let unified = layout.unified.join(name);
-        fs::create_dir(&unified)?;
+        let machine = unified.join(MACHINE);
+        fs::create_dir_all(&machine)?;
+        hand_on(&unified);
         for file in [
             "",
             "cgroup.procs",
             "cgroup.subtree_control",
             "cgroup.threads",
         ] {
-            chown(unified.join(file), Some(owner), Some(owner))?;
+            chown(machine.join(file), Some(owner), Some(owner))?;
         }
         let mut groups = Self {
             unified,
+            machine,
             v1: Vec::new(),
             joins_v1: Vec::new(),
             unlimited: Vec::new(),
@@ -289,7 +351,7 @@ impl Groups {
     /// # Errors
     /// When it is gone.
     pub fn open(&self) -> io::Result<OwnedFd> {
-        open_folder(&self.unified)
+        open_folder(&self.machine)
     }
 
     /// A fresh group for one command, inside the instance's.
@@ -297,7 +359,7 @@ impl Groups {
     /// # Errors
     /// When it can't be made.
     pub fn make_command(&self, number: u64) -> io::Result<CommandGroup> {
-        let path = self.unified.join(format!("command-{number}"));
+        let path = self.machine.join(format!("command-{number}"));
         fs::create_dir(&path)?;
         let folder = open_folder(&path)?;
         let kill = rustix::fs::openat(
@@ -424,6 +486,16 @@ mod tests {
         let own = Path::new("/sys/fs/cgroup/user.slice/darkroom");
         assert_eq!(layout.unified, own);
         assert_eq!(layout.memory_v1, None);
+    }
+
+    #[test]
+    fn who_was_moved_aside_still_finds_his_groups() {
+        let mounts = "33 30 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let writable = |folder: &Path| folder.to_string_lossy().contains("user.slice");
+        let own = format!("0::/user.slice/run-1.scope/{ASIDE}\n");
+        let layout = Layout::from_texts(mounts, &own, &writable).unwrap();
+        let ours = Path::new("/sys/fs/cgroup/user.slice/run-1.scope/darkroom");
+        assert_eq!(layout.unified, ours);
     }
 
     #[test]

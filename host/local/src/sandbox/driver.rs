@@ -16,9 +16,11 @@ use jiff::Timestamp;
 use super::Settings;
 use super::cgroup::Layout;
 use super::folder::{Disk, Folder, make_private, plain_name, read_json, sync_parent, write_json};
+use super::layers::capture::capture;
 use super::layers::commit::{commit, committed_layers, finish_pending, make_upper, pending_layers};
 use super::layers::{Facts, Store, folders, remove};
 use super::root_fs::MAXIMUM_LAYERS;
+use super::rootless::layout::IdLayout;
 use super::supervisor::commands::Begin;
 use super::supervisor::protocol::{Answer, File, Orders, PROTOCOL, Request};
 use super::talk::{self, Said};
@@ -363,6 +365,10 @@ impl Driver for Sandbox {
         probe::probe()
     }
 
+    fn layout(&self) -> Option<IdLayout> {
+        IdLayout::own()
+    }
+
     fn bases(&self) -> Result<Vec<Base>, DriverError> {
         bootstrap::bases(&self.inner.settings.cache).map_err(io_at("reading the bases"))
     }
@@ -549,11 +555,9 @@ impl Driver for Sandbox {
                 return read_json(&record).map_err(committing);
             }
             let Some(_lock) = folder.lock_settled().map_err(committing)? else {
-                return Err(DriverError::WrongState {
-                    id: id.clone(),
-                    state: "running".into(),
-                    needed: "stopped".into(),
-                });
+                return inner
+                    .layers_locked(|store| capture(store, &folder, &commit_id))
+                    .map_err(committing);
             };
             inner
                 .layers_locked(|store| commit(store, &folder, &commit_id))

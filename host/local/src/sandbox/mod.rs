@@ -1,5 +1,5 @@
 //! The sandbox driver: an instance is a real Linux root file system in namespaces,
-//! with the image's own systemd as its first process.
+//! with the image's own systemd as its first process, where it has one.
 //!
 //! ```text
 //! server ── Sandbox (driver.rs) ── instances/<id>/ ── supervisor (a process each)
@@ -13,12 +13,15 @@
 //! - [`network`]: a way out without touching the host's network.
 //! - [`cgroup`]: limits, and killing what a command started.
 //! - [`layers`]: content-addressed layers, commit, copy.
+//! - [`rootless`]: how an ordinary user runs all of this.
 //!
 //! An instance is always in a user namespace, also when root runs it: its root is a
 //! user of the host that owns nothing. On disk the files have their true owners;
-//! mapped mounts show them so inside.
+//! mapped mounts show them so inside. (An ordinary user's files are shifted.)
 //!
-//! No kernel and no boot loader run here, device nodes and other kinds of init are
+//! An image without an init is given one that only keeps order ([`child`]).
+//!
+//! No kernel and no boot loader run here, device nodes and inits other than systemd are
 //! not supported, and `disk_gib` is not enforced.
 
 pub mod accounts;
@@ -30,6 +33,7 @@ pub mod layers;
 pub mod network;
 pub mod probe;
 pub mod root_fs;
+pub mod rootless;
 mod spawn;
 pub mod supervisor;
 pub mod sys;

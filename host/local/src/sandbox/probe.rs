@@ -8,17 +8,20 @@ use rustix::mount::FsOpenFlags;
 
 use super::cgroup::Layout;
 use super::network::{PATH, TOOLS};
+use super::rootless::Standing;
+use super::rootless::ids::{COUNT, IdMap, Kind};
 use super::sys;
 use crate::driver::Problem;
 
 /// All that is missing.
 pub(super) fn probe() -> Result<(), Vec<Problem>> {
-    if !rustix::process::geteuid().is_root() {
+    let standing = Standing::own();
+    if standing == Standing::User {
         // What else is missing can't be seen without.
         return Err(vec![no_root()]);
     }
-    let mut problems = Vec::new();
-    problems.extend(missing_tools(PATH));
+    let mut problems = missing_tools(PATH, &TOOLS);
+    problems.extend(too_few_ids(standing));
     problems.extend(namespaces().err().map(|error| no_namespaces(&error)));
     problems.extend(overlay().err());
     problems.extend(Layout::discover().err());
@@ -29,12 +32,23 @@ pub(super) fn probe() -> Result<(), Vec<Problem>> {
     }
 }
 
-/// The problem of an ordinary user.
+/// The problem of a process that has not become root of a user namespace, see
+/// [`super::rootless::enter`].
 pub fn no_root() -> Problem {
     Problem {
-        message: "the sandbox driver needs root in this version".into(),
-        hint: "run the command as root, for example with sudo".into(),
+        message: "instances need root, or the root of a user namespace".into(),
+        hint: "let `darkroom` start the local cloud: it makes the namespace first".into(),
     }
+}
+
+/// A container may have given its root only a few ids.
+fn too_few_ids(standing: Standing) -> Option<Problem> {
+    let enough = |kind| IdMap::own(kind).is_ok_and(|map| map.is_enough());
+    let few = standing != Standing::Root && !(enough(Kind::User) && enough(Kind::Group));
+    few.then(|| Problem {
+        message: format!("this user namespace has fewer than {COUNT} users and groups"),
+        hint: "give the container a range of that many ids in /etc/subuid and /etc/subgid".into(),
+    })
 }
 
 /// The problem of a machine without user namespaces.
@@ -47,9 +61,10 @@ pub fn no_namespaces(error: &io::Error) -> Problem {
     }
 }
 
-fn missing_tools(path: &str) -> Vec<Problem> {
-    TOOLS
-        .into_iter()
+/// Which programs are not there; each comes with its Debian package.
+pub(super) fn missing_tools(path: &str, tools: &[(&str, &str)]) -> Vec<Problem> {
+    tools
+        .iter()
         .filter(|(tool, _)| {
             !path
                 .split(':')
@@ -90,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_missing_tool_is_named_with_its_package() {
-        let problems = missing_tools("/nowhere");
+        let problems = missing_tools("/nowhere", &TOOLS);
         assert_eq!(problems.len(), TOOLS.len());
         assert!(problems[1].hint.contains("nftables"));
     }

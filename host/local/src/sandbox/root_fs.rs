@@ -27,10 +27,13 @@ const SOURCE: &str = "darkroom";
 /// Every layer must be whole in itself, also where the kernel was built with other
 /// defaults: no renamed folder and no changed owner may point into a layer below.
 const OPTIONS: [(&str, &str); 3] = [
-    ("redirect_dir", "off"),
+    ("redirect_dir", "nofollow"),
     ("metacopy", "off"),
     ("index", "off"),
 ];
+
+/// Where overlay keeps its marks when the machine's root didn't mount it.
+const USER_ATTRIBUTES: &str = "userxattr";
 
 /// What the overlay is made of.
 #[derive(Clone, Debug)]
@@ -39,11 +42,35 @@ pub struct Parts {
     pub layers: Vec<PathBuf>,
     /// The folder that holds `upper` and `work`.
     pub disk: PathBuf,
-    /// The instance's root as the host sees it.
-    pub first_id: u32,
+    /// How the owners in them become the instance's.
+    pub owners: Owners,
 }
 
-/// Makes the overlay. `user_namespace` must map 0 to [`Parts::first_id`].
+/// How the owners of files on disk become those that an instance sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// By mapped mounts: files have their true owners, the instance has a range of the
+    /// host's ids.
+    Mapped {
+        /// The instance's root as the host sees it.
+        first: u32,
+    },
+    /// They are the same: this process is in a user namespace itself, and the instance
+    /// in one inside that repeats its numbers.
+    Same,
+}
+
+impl Owners {
+    /// The instance's root as this process sees it.
+    pub fn root(self) -> u32 {
+        match self {
+            Self::Mapped { first } => first,
+            Self::Same => 0,
+        }
+    }
+}
+
+/// Makes the overlay. `user_namespace` must map 0 to [`Owners::root`].
 ///
 /// It runs in a thread of its own, which takes the file identity of the instance's
 /// root: without that, overlay can't make the folder inside its work directory and
@@ -63,14 +90,14 @@ pub fn assemble(parts: &Parts, user_namespace: &OwnedFd) -> io::Result<OwnedFd> 
 fn mount(parts: &Parts, user_namespace: &OwnedFd) -> io::Result<OwnedFd> {
     let mut lowers = Vec::with_capacity(parts.layers.len());
     for layer in parts.layers.iter().rev() {
-        lowers.push(mapped(layer, user_namespace)?);
+        lowers.push(detached(layer, parts.owners, user_namespace)?);
     }
-    let disk = mapped(&parts.disk, user_namespace)?;
+    let disk = detached(&parts.disk, parts.owners, user_namespace)?;
     let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let overlay = if takes_descriptors(&context, &lowers) {
-        by_descriptors(&context, &lowers, &disk, parts.first_id)?
+        by_descriptors(&context, &lowers, &disk, parts.owners)?
     } else {
-        by_names(&lowers, &disk, parts.first_id)?
+        by_names(&lowers, &disk, parts.owners)?
     };
     let flags = rustix::fs::fstatvfs(&overlay)?.f_flag;
     if flags.contains(StatVfsMountFlags::RDONLY) {
@@ -92,7 +119,7 @@ fn by_descriptors(
     context: &OwnedFd,
     lowers: &[OwnedFd],
     disk: &OwnedFd,
-    first_id: u32,
+    owners: Owners,
 ) -> io::Result<OwnedFd> {
     debug_assert!(!lowers.is_empty());
     let open = |name: &str| {
@@ -100,10 +127,14 @@ fn by_descriptors(
         rustix::fs::openat(disk, name, flags, Mode::empty())
     };
     let explained = |error| explain(context, error);
-    sys::become_file_user(first_id)?;
+    become_mounter(owners)?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "source", SOURCE)?;
     for (name, value) in OPTIONS {
         rustix::mount::fsconfig_set_string(context.as_fd(), name, value).map_err(explained)?;
+    }
+    if owners == Owners::Same {
+        let set = rustix::mount::fsconfig_set_flag(context.as_fd(), USER_ATTRIBUTES);
+        set.map_err(explained)?;
     }
     rustix::mount::fsconfig_set_fd(context.as_fd(), "upperdir", open("upper")?.as_fd())
         .map_err(explained)?;
@@ -122,7 +153,7 @@ fn by_descriptors(
 
 /// The way for older kernels: in a mount namespace of this thread alone the layers
 /// get short names in a file system in memory, and the overlay is taken out of it.
-fn by_names(lowers: &[OwnedFd], disk: &OwnedFd, first_id: u32) -> io::Result<OwnedFd> {
+fn by_names(lowers: &[OwnedFd], disk: &OwnedFd, owners: Owners) -> io::Result<OwnedFd> {
     sys::unshare_mounts()?;
     let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     rustix::mount::mount_change("/", private)?;
@@ -148,10 +179,13 @@ fn by_names(lowers: &[OwnedFd], disk: &OwnedFd, first_id: u32) -> io::Result<Own
         rustix::fs::mkdir(name, Mode::from_raw_mode(0o755))?;
     }
     place(disk, "disk")?;
-    sys::become_file_user(first_id)?;
+    become_mounter(owners)?;
     let mut options = format!("lowerdir={layers},upperdir=disk/upper,workdir=disk/work");
     for (name, value) in OPTIONS {
         options = format!("{options},{name}={value}");
+    }
+    if owners == Owners::Same {
+        options = format!("{options},{USER_ATTRIBUTES}");
     }
     let options = CString::new(options).map_err(io::Error::other)?;
     let flags = MountFlags::NODEV;
@@ -165,14 +199,24 @@ fn place(mount: &OwnedFd, at: &str) -> io::Result<()> {
     Ok(rustix::mount::move_mount(mount, "", CWD, at, flags)?)
 }
 
+/// The thread's file identity while it mounts is the instance's root.
+fn become_mounter(owners: Owners) -> io::Result<()> {
+    match owners {
+        Owners::Mapped { first } => sys::become_file_user(first),
+        Owners::Same => Ok(()),
+    }
+}
+
 /// A detached mount of a folder that shows the owners as the instance sees them.
-fn mapped(folder: &Path, user_namespace: &OwnedFd) -> io::Result<OwnedFd> {
+fn detached(folder: &Path, owners: Owners, user_namespace: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
     let mount =
         rustix::mount::open_tree(CWD, folder, flags).map_err(|error| named(error.into()))?;
-    sys::map_owners(mount.as_fd(), user_namespace.as_fd()).map_err(named)?;
+    if owners != Owners::Same {
+        sys::map_owners(mount.as_fd(), user_namespace.as_fd()).map_err(named)?;
+    }
     Ok(mount)
 }
 
@@ -199,6 +243,7 @@ fn explain(context: &OwnedFd, error: rustix::io::Errno) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rootless::Standing;
     use super::*;
     use std::fs;
     use std::os::unix::fs::MetadataExt;
@@ -233,7 +278,7 @@ mod tests {
 
     #[test]
     fn both_ways_make_the_same_file_system() {
-        if !rustix::process::geteuid().is_root() {
+        if Standing::own() != Standing::Root {
             println!("not run: needs root");
             return;
         }
@@ -248,7 +293,10 @@ mod tests {
         for way in [true, false] {
             let overlay = std::thread::scope(|scope| {
                 let make = || {
-                    let map = |name: &str| mapped(&place.path().join(name), &namespace).unwrap();
+                    let owners = Owners::Mapped { first: FIRST };
+                    let map = |name: &str| {
+                        detached(&place.path().join(name), owners, &namespace).unwrap()
+                    };
                     let (lowers, disk) = ([map("top"), map("base")], map("disk"));
                     let cloexec = FsOpenFlags::FSOPEN_CLOEXEC;
                     let context = rustix::mount::fsopen("overlay", cloexec).unwrap();
@@ -256,9 +304,9 @@ mod tests {
                         return None;
                     }
                     let made = if way {
-                        by_descriptors(&context, &lowers, &disk, FIRST)
+                        by_descriptors(&context, &lowers, &disk, owners)
                     } else {
-                        by_names(&lowers, &disk, FIRST)
+                        by_names(&lowers, &disk, owners)
                     };
                     Some(made.unwrap())
                 };

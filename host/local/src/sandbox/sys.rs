@@ -9,6 +9,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 
@@ -195,6 +196,107 @@ pub fn reset_signals() {
     }
 }
 
+/// Gives the process the usual limit of descriptors, which it may raise: the supervisor's
+/// own is far above what programs expect that close all that they could have.
+pub fn lower_descriptor_limit() {
+    const USUAL: u64 = 1024;
+    let resource = rustix::process::Resource::Nofile;
+    let mut limit = rustix::process::getrlimit(resource);
+    limit.current = Some(limit.maximum.unwrap_or(USUAL).min(USUAL));
+    let _ = rustix::process::setrlimit(resource, limit);
+}
+
+/// Blocks every signal, so that [`next_signal`] finds it.
+///
+/// # Errors
+/// What the kernel answered.
+#[expect(unsafe_code, reason = "std and rustix leave signal masks to libc")]
+pub fn block_signals() -> io::Result<()> {
+    // SAFETY: the set is initialized by sigfillset before it is used.
+    let answer = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut())
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Waits for one of the blocked signals, for some time or for ever.
+#[expect(unsafe_code, reason = "std and rustix leave signals to libc")]
+pub fn next_signal(patience: Option<Duration>) -> Option<i32> {
+    let time = patience.map(|patience| libc::timespec {
+        tv_sec: patience.as_secs().cast_signed(),
+        tv_nsec: i64::from(patience.subsec_nanos()),
+    });
+    let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the set is initialized by sigfillset; the time lives until the call ends.
+    let signal = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigtimedwait(&raw const all, std::ptr::null_mut(), time)
+    };
+    (signal > 0).then_some(signal)
+}
+
+/// Sends a signal to every process that the caller may send one to, except itself; with
+/// 0 it only looks. False: there is none.
+#[expect(unsafe_code, reason = "rustix has no kill of all processes")]
+pub fn signal_all_others(signal: i32) -> bool {
+    // Outside of a process namespace that would be the whole machine.
+    if !rustix::process::getpid().is_init() {
+        return false;
+    }
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(-1, signal) == 0 }
+}
+
+/// Where the kernel reads the arguments and the environment of this process that it
+/// shows in `/proc`.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnWords {
+    begin: usize,
+    end: usize,
+}
+
+impl OwnWords {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// When /proc doesn't say where they are.
+    pub fn find() -> io::Result<Self> {
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        // The second field is the program's name in brackets and may hold anything. The
+        // arguments begin at field 48, the environment ends at field 51.
+        let found = stat.rsplit_once(") ").and_then(|(_, rest)| {
+            let mut fields = rest.split_whitespace().skip(45);
+            let begin = fields.next()?.parse().ok()?;
+            let end = fields.nth(2)?.parse().ok()?;
+            (0 < begin && begin < end).then_some(Self { begin, end })
+        });
+        found.ok_or_else(|| io::Error::other("/proc/self/stat names no arguments"))
+    }
+
+    /// Replaces all of them by `name`.
+    ///
+    /// # Safety
+    /// Only in a child made by [`spawn_child`], which never looks at its arguments and
+    /// its environment.
+    #[expect(unsafe_code, reason = "memory that Rust knows nothing of is written")]
+    pub unsafe fn overwrite(&self, name: &[u8]) {
+        let length = self.end - self.begin;
+        let words = std::ptr::with_exposed_provenance_mut::<u8>(self.begin);
+        // SAFETY: the kernel put the words there, writable, one behind the other, and
+        // nobody else reads them.
+        unsafe {
+            std::ptr::write_bytes(words, 0, length);
+            std::ptr::copy_nonoverlapping(name.as_ptr(), words, name.len().min(length));
+        }
+    }
+}
+
 /// Marks every descriptor from `first` on to be closed by the next `execve`.
 pub fn close_on_execute_from(first: u32) {
     #[expect(unsafe_code, reason = "close_range has no safe wrapper")]
@@ -283,6 +385,21 @@ pub fn unshare_mounts() -> io::Result<()> {
     // SAFETY: descriptors stay shared.
     unsafe {
         rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS)?;
+    }
+    Ok(())
+}
+
+/// Makes the process the owner of a new user namespace, in which it has no ids yet, and
+/// gives it a mount namespace that belongs to it.
+///
+/// # Errors
+/// What unshare answered; a process with several threads is refused.
+pub fn unshare_users_and_mounts() -> io::Result<()> {
+    use rustix::thread::UnshareFlags;
+    #[expect(unsafe_code, reason = "rustix marks unshare unsafe because of FILES")]
+    // SAFETY: descriptors stay shared.
+    unsafe {
+        rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
     }
     Ok(())
 }

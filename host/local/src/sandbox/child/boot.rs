@@ -7,8 +7,9 @@
 //! 3. Private mounts; the root file system over the host's /dev, which is in every
 //!    root; then proc, sysfs, cgroup2, /dev, /run, the boot id and resolv.conf.
 //! 4. `pivot_root`, detach the host's root, host name, null standard descriptors.
-//! 5. Execute init with a clean environment and no other descriptor. The report
-//!    pipe closes by itself: its end without a record says that init runs.
+//! 5. Execute init with a clean environment and no other descriptor, or go on as init
+//!    where the image has none ([`super::init`]). The report pipe closes by itself: its
+//!    end without a record says that init runs.
 //!
 //! Mount points of the image are opened without following symbolic links, so that
 //! an image can't aim a mount at another place.
@@ -29,6 +30,11 @@ use rustix::process::{Gid, Signal, Uid};
 use super::{At, Failure, Place, Record, write_all};
 use crate::sandbox::sys;
 
+/// What the supervisor says with the root file system: which init there will be.
+pub const IMAGES_INIT: u8 = b'i';
+/// The same for an image that has none.
+pub const OWN_INIT: u8 = b'o';
+
 /// All that the program needs, prepared before the clone.
 pub struct Plan<'a> {
     /// The root file system comes through it.
@@ -47,6 +53,8 @@ pub struct Plan<'a> {
     pub highest_pid: Option<&'a [u8]>,
     /// The host name.
     pub host_name: &'a [u8],
+    /// What our own init hides.
+    pub words: sys::OwnWords,
     /// Init's path in the image.
     pub program: &'a CStr,
     /// Its arguments, null at the end.
@@ -72,7 +80,7 @@ impl Plan<'_> {
         unsafe {
             sys::close_copy(self.supervisors);
         }
-        let root = self.receive_root()?;
+        let (root, which) = self.receive_root()?;
         become_root()?;
         self.die_with_the_supervisor()?;
         sys::unshare_cgroup_namespace().at(Place::Namespaces)?;
@@ -82,6 +90,10 @@ impl Plan<'_> {
         // A session leader already, when the supervisor's is inherited: no matter.
         let _ = rustix::process::setsid();
         rustix::process::umask(Mode::from_raw_mode(0o022));
+        sys::lower_descriptor_limit();
+        if which == OWN_INIT {
+            return Err(super::init::go_on(&self.words, self.report));
+        }
         sys::reset_signals();
         sys::close_on_execute_from(3);
         #[expect(unsafe_code, reason = "execve on prepared arrays")]
@@ -90,7 +102,7 @@ impl Plan<'_> {
         Err(error).at(Place::Execute)
     }
 
-    fn receive_root(&self) -> Result<OwnedFd, Failure> {
+    fn receive_root(&self) -> Result<(OwnedFd, u8), Failure> {
         let mut byte = [0_u8];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -107,7 +119,7 @@ impl Plan<'_> {
                 if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
                     && let Some(root) = descriptors.next()
                 {
-                    return Ok(root);
+                    return Ok((root, byte[0]));
                 }
             }
         }

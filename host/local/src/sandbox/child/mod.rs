@@ -11,6 +11,7 @@
 //! panic.
 
 pub mod boot;
+mod init;
 pub mod place;
 pub mod run;
 

@@ -105,6 +105,7 @@ impl Plan<'_> {
             }
             rustix::process::chdir(c"/").at(Place::Directory)?;
         }
+        sys::lower_descriptor_limit();
         sys::reset_signals();
         sys::close_on_execute_from(3);
         #[expect(unsafe_code, reason = "execve on prepared arrays")]

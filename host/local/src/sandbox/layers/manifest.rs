@@ -12,6 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, OFlags};
 
+use super::super::rootless::Standing;
 use super::tree::{Entry, walk};
 
 /// A layer's content in a number of bytes on disk and a digest.
@@ -33,6 +34,7 @@ pub fn digest(top: &Path) -> io::Result<Digest> {
         seen: HashMap::new(),
         count: 0,
         size: 0,
+        users: Standing::own() != Standing::Root,
     };
     writer.field(b"darkroom layer 1");
     walk(top, &mut |path, entry| writer.entry(path, entry))?;
@@ -48,6 +50,8 @@ struct Writer {
     seen: HashMap<(u64, u64), u64>,
     count: u64,
     size: u64,
+    /// Whether overlay's marks are users' attributes here.
+    users: bool,
 }
 
 impl Writer {
@@ -59,6 +63,23 @@ impl Writer {
 
     fn number(&mut self, number: u64) {
         self.hash.update(&number.to_le_bytes());
+    }
+
+    /// Attributes with their names, sorted.
+    fn attributes(&self, entry: &Entry<'_>) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut attributes: Vec<_> = entry
+            .attributes()?
+            .into_iter()
+            .map(|(name, value)| {
+                if self.users {
+                    (plain_name(name.as_bytes()), value)
+                } else {
+                    (name.into_bytes(), value)
+                }
+            })
+            .collect();
+        attributes.sort();
+        Ok(attributes)
     }
 
     fn entry(&mut self, path: &[u8], entry: &Entry<'_>) -> io::Result<()> {
@@ -88,13 +109,27 @@ impl Writer {
             FileType::CharacterDevice | FileType::BlockDevice => self.number(stat.st_rdev),
             _ => {}
         }
-        let attributes = entry.attributes()?;
+        let attributes = self.attributes(entry)?;
         self.number(attributes.len() as u64);
         for (name, value) in attributes {
-            self.field(name.as_bytes());
+            self.field(&name);
             self.field(&value);
         }
         Ok(())
+    }
+}
+
+/// An attribute of a file in the words of a layer that the machine's root has made.
+/// Elsewhere overlay keeps its own marks among the users' attributes, and those of
+/// users that are named like them one level deeper.
+fn plain_name(name: &[u8]) -> Vec<u8> {
+    const OVERLAY: &[u8] = b"user.overlay.";
+    let Some(rest) = name.strip_prefix(OVERLAY) else {
+        return name.to_vec();
+    };
+    match rest.strip_prefix(b"overlay.") {
+        Some(users) => [OVERLAY, users].concat(),
+        None => [b"trusted.overlay.", rest].concat(),
     }
 }
 
@@ -149,6 +184,19 @@ mod tests {
         for (index, other) in others.iter().enumerate() {
             assert_ne!(&plain, other, "{index}");
             assert!(!others[..index].contains(other), "{index}");
+        }
+    }
+
+    #[test]
+    fn marks_of_overlay_have_one_name_whoever_mounted_it() {
+        let names = [
+            ("user.overlay.opaque", "trusted.overlay.opaque"),
+            ("user.overlay.overlay.mine", "user.overlay.mine"),
+            ("user.mine", "user.mine"),
+            ("security.capability", "security.capability"),
+        ];
+        for (name, plain) in names {
+            assert_eq!(plain_name(name.as_bytes()), plain.as_bytes());
         }
     }
 

@@ -21,12 +21,20 @@ use rustix::process::{Gid, Uid};
 const DEEPEST: usize = 400;
 
 /// Extended attributes of overlay that mean something only where they were written.
-const LOCAL_ATTRIBUTES: [&[u8]; 4] = [
+const LOCAL_ATTRIBUTES: [&[u8]; 8] = [
     b"trusted.overlay.origin",
     b"trusted.overlay.impure",
     b"trusted.overlay.uuid",
     b"trusted.overlay.nlink",
+    b"user.overlay.origin",
+    b"user.overlay.impure",
+    b"user.overlay.uuid",
+    b"user.overlay.nlink",
 ];
+
+/// The mark of a folder that hides what the layers below have in its place, by who
+/// mounted the overlay: the machine's root, or the root of a user namespace.
+const OPAQUE: [&CStr; 2] = [c"trusted.overlay.opaque", c"user.overlay.opaque"];
 
 /// One entry, seen from its folder.
 #[derive(Debug)]
@@ -298,7 +306,9 @@ impl Copier {
                 Ok(()) => return Ok(()),
                 // Another file system, or more links than this one allows.
                 Err(Errno::XDEV) => self.links = false,
-                Err(Errno::MLINK) => {}
+                // The same; or a file of somebody else, of which an ordinary user may
+                // make no other name.
+                Err(Errno::MLINK | Errno::PERM) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -418,10 +428,13 @@ pub fn make_like(path: &Path, model: &Path) -> io::Result<()> {
     let (model, made) = (open(model)?, open(path)?);
     copy_look(&entry(&model, c".")?, &entry(&made, c".")?)?;
     // What is opaque is the model, not its look.
-    match rustix::fs::lremovexattr(path, c"trusted.overlay.opaque") {
-        Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
-        Err(error) => Err(error.into()),
+    for mark in OPAQUE {
+        match rustix::fs::lremovexattr(path, mark) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(())
 }
 
 fn attribute_names(path: &Path) -> io::Result<Vec<CString>> {

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
@@ -35,7 +35,8 @@ use super::super::accounts::open_inside;
 use super::super::cgroup::{Groups, Layout, MAXIMUM_PROCESSES};
 use super::super::child::{Record, boot};
 use super::super::network::{NOTIFY, Network};
-use super::super::root_fs::{self, Parts};
+use super::super::root_fs::{self, Owners, Parts};
+use super::super::rootless::ids::{COUNT, IdMap, Kind};
 use super::super::{network, sys};
 
 /// How long after its start an init that never says "ready" is taken to be as far
@@ -144,7 +145,7 @@ impl Boot {
         let groups = Groups::make(
             &recipe.layout,
             &name,
-            recipe.parts.first_id,
+            recipe.parts.owners.root(),
             recipe.memory_mib,
         )
         .map_err(|error| named("making the control groups", &error))?;
@@ -201,6 +202,7 @@ impl Boot {
             resolv_conf: resolv_conf.as_bytes(),
             highest_pid: (!groups.limits_processes()).then_some(highest_pid.as_bytes()),
             host_name: recipe.host_name.as_bytes(),
+            words: sys::OwnWords::find()?,
             program: INIT,
             arguments: &arguments,
             environment: &environment,
@@ -226,16 +228,17 @@ impl Boot {
             Ok(ready)
         });
         match started {
-            Ok((root, network, notify)) => {
+            Ok(ready) => {
                 let mut started = Started {
                     init,
-                    root,
-                    network,
-                    agent: Arc::new(AtomicBool::new(false)),
+                    root: ready.root,
+                    network: ready.network,
+                    // Ours has nothing to start, and never says that it is ready.
+                    agent: Arc::new(AtomicBool::new(ready.init == Init::Own)),
                     going_down: Arc::new(AtomicBool::new(false)),
                     watchers: Vec::new(),
                 };
-                started.watch(notify, runtime)?;
+                started.watch(ready.notify, runtime)?;
                 Ok(started)
             }
             Err(error) => {
@@ -359,6 +362,14 @@ impl Started {
     }
 }
 
+/// What there is when init runs.
+struct Ready {
+    root: OwnedFd,
+    network: Network,
+    notify: UnixDatagram,
+    init: Init,
+}
+
 /// What the waiting child needs from outside. Sends it the root file system last.
 fn prepare(
     recipe: &Recipe,
@@ -366,11 +377,9 @@ fn prepare(
     groups: &Groups,
     init: &sys::Child,
     socket: &OwnedFd,
-) -> io::Result<(OwnedFd, Network, UnixDatagram)> {
+) -> io::Result<Ready> {
     let proc = format!("/proc/{}", init.pid.as_raw_nonzero());
-    let map = format!("0 {} 65536\n", recipe.parts.first_id);
-    fs::write(format!("{proc}/uid_map"), &map)
-        .and_then(|()| fs::write(format!("{proc}/gid_map"), &map))
+    map_ids(&proc, recipe.parts.owners)
         .map_err(|error| named("mapping users and groups", &error))?;
     groups
         .add(init.pid)
@@ -378,43 +387,93 @@ fn prepare(
     let user_namespace = OwnedFd::from(fs::File::open(format!("{proc}/ns/user"))?);
     let root = root_fs::assemble(&recipe.parts, &user_namespace)
         .map_err(|error| named("making the root file system", &error))?;
-    check_init(&root)?;
+    let init_of = find_init(&root)?;
     let (network, notify) = Network::build(&recipe.network, init.pid, runtime)
         .map_err(|error| named("making the network", &error))?;
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors = [root.as_fd()];
+    let which = match init_of {
+        Init::Images => boot::IMAGES_INIT,
+        Init::Own => boot::OWN_INIT,
+    };
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     rustix::net::sendmsg(
         socket,
-        &[io::IoSlice::new(b"r")],
+        &[io::IoSlice::new(&[which])],
         &mut ancillary,
         SendFlags::NOSIGNAL,
     )?;
-    Ok((root, network, notify))
+    Ok(Ready {
+        root,
+        network,
+        notify,
+        init: init_of,
+    })
 }
 
-/// Only systemd is run as init: what else could be there isn't known to shut down
-/// and to start services.
-fn check_init(root: &OwnedFd) -> io::Result<()> {
-    let refused = |what: &str| {
-        io::Error::other(format!(
-            "{what}: only images with systemd as /sbin/init can be started"
-        ))
-    };
-    let init = match open_inside(root, "sbin/init", OFlags::PATH) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(refused("the image has no /sbin/init"));
-        }
-        other => other.map_err(|error| named("looking for /sbin/init", &error))?,
-    };
-    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&init));
-    let path = fs::read_link(link)?;
-    if path.file_name().is_some_and(|name| name == "systemd") {
-        Ok(())
-    } else {
-        Err(refused(&format!("the image's init is {}", path.display())))
+/// Gives the instance its ids.
+fn map_ids(proc: &str, owners: Owners) -> io::Result<()> {
+    for (file, kind) in [("uid_map", Kind::User), ("gid_map", Kind::Group)] {
+        let lines = match owners {
+            Owners::Mapped { first } => format!("0 {first} {COUNT}\n"),
+            Owners::Same => IdMap::own(kind)?.identity().words(),
+        };
+        fs::write(format!("{proc}/{file}"), lines)?;
     }
+    Ok(())
+}
+
+/// Who is the instance's first process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Init {
+    /// systemd, from the image.
+    Images,
+    /// Ours: the image has none.
+    Own,
+}
+
+/// Where an image has its init, in the kernel's order.
+const PLACES_OF_INIT: [&str; 3] = ["sbin/init", "etc/init", "bin/init"];
+
+/// systemd is run where the image has it. Images of containers have no init, or busybox
+/// under its name, which only works on a terminal with a table of what to start. Any
+/// other isn't known to shut down and to start services.
+fn find_init(root: &OwnedFd) -> io::Result<Init> {
+    for place in PLACES_OF_INIT {
+        let init = match open_inside(root, place, OFlags::PATH) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(|error| named("looking for the image's init", &error))?,
+        };
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&init)?.st_mode);
+        if kind != FileType::RegularFile {
+            // Upstart had a folder there, and packages still fill it.
+            continue;
+        }
+        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&init));
+        let path = fs::read_link(link)?;
+        let name = path.file_name().unwrap_or_default();
+        if name == "systemd" && place == "sbin/init" {
+            return Ok(Init::Images);
+        }
+        // A further name of the one busybox counts as much as a link to it.
+        if name != "busybox" && !is_same_file(root, &init, "bin/busybox")? {
+            return Err(io::Error::other(format!(
+                "the image's init is {}: only systemd is started as init, and images that \
+                 have none are given one",
+                path.display()
+            )));
+        }
+    }
+    Ok(Init::Own)
+}
+
+fn is_same_file(root: &OwnedFd, one: &OwnedFd, path: &str) -> io::Result<bool> {
+    let Ok(other) = open_inside(root, path, OFlags::PATH) else {
+        return Ok(false);
+    };
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(&other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 fn wait_for_init(report: &OwnedFd) -> io::Result<()> {

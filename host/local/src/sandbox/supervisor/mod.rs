@@ -31,7 +31,8 @@ use std::time::{Duration, Instant};
 use super::cgroup::Layout;
 use super::folder::{Folder, Identity, read_json, write_json};
 use super::network::policy::Block;
-use super::root_fs::Parts;
+use super::root_fs::{Owners, Parts};
+use super::rootless::{Standing, raise_descriptor_limit};
 use super::{first_id, network};
 use keeper::{Keeper, Shared};
 use log::Log;
@@ -63,6 +64,7 @@ pub fn supervise(folder: &Path) -> ExitCode {
 }
 
 fn run(folder: &Folder, shared: &std::sync::Arc<Shared>) -> io::Result<()> {
+    raise_descriptor_limit();
     let _lock = lock(folder)?;
     write_json(&folder.file("supervisor.json"), &Identity::own()?)?;
     let orders: Orders = read_json(&folder.file("orders.json"))?;
@@ -136,7 +138,12 @@ fn recipe(folder: &Folder, orders: &Orders) -> io::Result<Recipe> {
                 .map(|layer| orders.layers.join(layer.as_str()).join("rootfs"))
                 .collect(),
             disk: folder.disk_folder(),
-            first_id: first_id(&orders.group),
+            owners: match Standing::own() {
+                Standing::Root => Owners::Mapped {
+                    first: first_id(&orders.group),
+                },
+                Standing::Namespace | Standing::User => Owners::Same,
+            },
         },
         network: network::Plan {
             address: address.address(),
