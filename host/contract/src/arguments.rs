@@ -101,7 +101,8 @@ pub(crate) fn check(
                     continue;
                 }
                 // A pattern or a length is meant for the value, which nobody knows here.
-                if matches!(path.as_slice(), [PathPart::Name(name)] if secrets.contains(name))
+                if matches!(path.first(), Some(PathPart::Name(name)) if secrets.contains(name))
+                    && error.instance().is_string()
                     && !markers(error.instance()).is_empty()
                 {
                     continue;
@@ -119,8 +120,9 @@ pub(crate) fn check(
     }
 }
 
-/// A secret belongs in a secret parameter, and nothing else does: the text of any other
-/// argument is shown, journaled and kept.
+/// A secret belongs in a secret parameter, and a secret text parameter takes nothing else:
+/// the text of any other argument is shown, journaled and kept. A list or an object may
+/// hold secrets beside other texts, such as the variables of a script.
 fn check_secrecy(
     name: &str,
     value: &Value,

@@ -44,8 +44,10 @@ pub enum DescriptionError {
     /// The parameters are no JSON Schema.
     #[error("the description's `parameters` are no JSON Schema: {0}")]
     Schema(String),
-    /// Only texts can be secret.
-    #[error("the parameter {0:?} is secret, so its type must be \"string\"")]
+    /// Only texts can be secret, and what holds texts.
+    #[error(
+        "the parameter {0:?} is secret, so its type must be \"string\", \"array\" or \"object\""
+    )]
     SecretNotText(String),
     /// A default does not fit its own parameter.
     #[error("the default of the parameter {name:?} does not fit it: {message}")]
@@ -100,7 +102,11 @@ impl Description {
             families: members.families,
         };
         for (name, schema) in description.properties() {
-            if is_secret(schema) && schema.get("type").and_then(Value::as_str) != Some("string") {
+            let of_texts = || {
+                let declared = schema.get("type").and_then(Value::as_str);
+                declared.is_some_and(|of| ["string", "array", "object"].contains(&of))
+            };
+            if is_secret(schema) && !of_texts() {
                 return Err(DescriptionError::SecretNotText(name.clone()));
             }
             if let Some(default) = schema.get("default") {

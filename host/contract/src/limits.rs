@@ -24,8 +24,11 @@ pub struct Limits {
     /// variables of a megabyte each would be four gigabytes of host memory and of
     /// journal.
     pub declared_bytes: usize,
-    /// Bytes of one script, file or variable (1 MiB).
+    /// Bytes of one script or file (1 MiB).
     pub text_bytes: usize,
+    /// Bytes of one variable or argument of a script (120 KiB). Linux refuses to start
+    /// a program with one of 128 KiB, long after the component could be told so.
+    pub passed_bytes: usize,
     /// Bytes of one path, user, address, pattern or expected text (64 KiB).
     pub path_bytes: usize,
     /// Bytes of one message (64 KiB).
@@ -51,6 +54,7 @@ impl Default for Limits {
             read_bytes: MIB,
             declared_bytes: 16 * MIB,
             text_bytes: MIB,
+            passed_bytes: 120 * KIB,
             path_bytes: 64 * KIB,
             message_bytes: 64 * KIB,
             messages_bytes: 256 * KIB,

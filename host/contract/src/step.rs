@@ -115,6 +115,9 @@ pub struct Step {
     pub run_as: Option<String>,
     /// The working directory of a script; `None` is the user's home.
     pub directory: Option<String>,
+    /// Arguments of a script, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
     /// Environment variables of a script, in the order of their first mention, each
     /// name once.
     pub environment: Vec<(String, String)>,
@@ -141,6 +144,7 @@ impl Step {
             tolerate: false,
             run_as: None,
             directory: None,
+            arguments: Vec::new(),
             environment: Vec::new(),
             mode: None,
             owner: None,

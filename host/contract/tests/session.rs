@@ -266,6 +266,76 @@ fn content_that_can_not_be_read_is_not_the_components_mistake() {
 }
 
 #[test]
+fn arguments_add_up_and_are_for_scripts_that_can_be_given_one() {
+    let mut s = builder();
+    let step = s.shell("a", "echo \"$@\"").unwrap();
+    for value in ["-n", "", "a b\n"] {
+        s.argument(step, value).unwrap();
+    }
+    let steps = s.end(Some(Ok(()))).unwrap().steps;
+    assert_eq!(steps[0].arguments, ["-n", "", "a b\n"]);
+
+    let mut s = builder();
+    let step = s.shell("a", "b").unwrap();
+    s.argument(step, &"x".repeat(120 << 10)).unwrap();
+    let text = message(s.argument(step, &"x".repeat((120 << 10) + 1)));
+    assert!(text.contains("122880 are allowed"), "{text}");
+    let mut s = builder();
+    let step = s.shell("a", "b").unwrap();
+    assert!(message(s.argument(step, &Marker::of("pass"))).contains("the secret \"pass\""));
+}
+
+#[test]
+fn windows_has_no_other_users_and_shorter_variables() {
+    let scripts = || {
+        let machine = Machine {
+            family: "windows".into(),
+            ..Machine::default()
+        };
+        let (inputs, history) = (Inputs::default(), Arc::default());
+        Session::new(
+            Limits::default(),
+            Role::Builder,
+            inputs,
+            machine,
+            history,
+            None,
+        )
+    };
+    let windows = |refine: fn(&mut Session) -> Result<(), Fault>| {
+        let mut s = scripts();
+        s.cmd("c", "dir").unwrap();
+        s.powershell("p", "dir").unwrap();
+        refine(&mut s)
+    };
+    windows(|s| s.argument(1, "it's")).unwrap();
+    let text = message(windows(|s| s.argument(0, "x")));
+    assert!(text.contains("given an argument safely"), "{text}");
+    for step in [0, 1] {
+        let refused = |s: &mut Session| s.run_as(step, "somebody");
+        let mut s = scripts();
+        s.cmd("c", "dir").unwrap();
+        s.powershell("p", "dir").unwrap();
+        assert!(message(refused(&mut s)).contains("a password"), "{step}");
+    }
+    // Characters count as Windows counts them: this one is two.
+    windows(|s| s.environment(0, "A", &"x".repeat(32764))).unwrap();
+    let text = message(windows(|s| s.environment(1, "A", &"😀".repeat(16383))));
+    assert!(
+        text.contains("32766 characters; Windows allows 32764"),
+        "{text}"
+    );
+}
+
+#[test]
+fn output_is_without_the_line_breaks_at_its_end() {
+    let mut s = session(Role::Builder, vec![done("\na \r\n\n")], None);
+    s.shell("a", "b").unwrap();
+    assert_eq!(s.output(0).unwrap(), "\na ");
+    assert_eq!(s.read(0, 0, 100).unwrap(), b"\na \r\n\n");
+}
+
+#[test]
 fn results_belong_to_roles_and_count_when_the_call_returns() {
     let mut s = builder();
     s.publish("url", "\"http://x\"").unwrap();
@@ -273,6 +343,14 @@ fn results_belong_to_roles_and_count_when_the_call_returns() {
     s.message(Level::Info, "hello").unwrap();
     let report = s.end(Some(Err("no".into()))).unwrap().report;
     assert_eq!(report.published["url"], json!([1]));
+
+    let mut s = builder();
+    s.publish_text("words", "it's \"so\"").unwrap();
+    assert!(message(s.publish_text("Words", "")).contains("no name of an output"));
+    let mut s = builder();
+    s.publish_text("words", "it's \"so\"").unwrap();
+    let report = s.end(Some(Ok(()))).unwrap().report;
+    assert_eq!(report.published["words"], json!("it's \"so\""));
 
     let mut s = builder();
     s.publish("url", "1").unwrap();
@@ -289,7 +367,7 @@ fn results_belong_to_roles_and_count_when_the_call_returns() {
     assert!(message(tester.publish("x", "1")).contains("it runs as tester"));
     let text = message(builder().publish("x", "hello"));
     assert!(
-        text.contains("no JSON text") && text.contains("quotes of its own"),
+        text.contains("no JSON text") && text.contains("`publish-text` takes"),
         "{text}"
     );
     let mut repairer = session(Role::Repairer, vec![], None);
@@ -403,7 +481,7 @@ fn inputs_are_typed_and_defaults_filled_in() {
     assert_eq!(s.flag("fast").unwrap(), None);
     assert_eq!(s.texts("list").unwrap(), ["a"]);
     assert_eq!(s.json_text("nested").unwrap().unwrap(), r#"{"deep":1}"#);
-    let all: Value = serde_json::from_str(&s.arguments().unwrap()).unwrap();
+    let all: Value = serde_json::from_str(&s.json_object().unwrap()).unwrap();
     assert_eq!(all["port"], json!(80));
     assert_eq!(s.machine("root").unwrap().root, "/");
     assert!(message(s.integer("big")).contains("beyond 2^53 - 1"));

@@ -62,6 +62,10 @@ impl steps::Host for State {
         Ok(self.session.directory(of, &path)?)
     }
 
+    fn argument(&mut self, of: u32, value: String) -> Result<()> {
+        Ok(self.session.argument(of, &value)?)
+    }
+
     fn environment(&mut self, of: u32, name: String, value: String) -> Result<()> {
         Ok(self.session.environment(of, &name, &value)?)
     }
@@ -124,8 +128,8 @@ impl steps::Host for State {
 }
 
 impl inputs::Host for State {
-    fn arguments(&mut self) -> Result<String> {
-        Ok(self.session.arguments()?)
+    fn json_object(&mut self) -> Result<String> {
+        Ok(self.session.json_object()?)
     }
 
     fn text(&mut self, name: String) -> Result<Option<String>> {
@@ -190,6 +194,10 @@ impl report::Host for State {
 
     fn publish(&mut self, name: String, value: String) -> Result<()> {
         Ok(self.session.publish(&name, &value)?)
+    }
+
+    fn publish_text(&mut self, name: String, text: String) -> Result<()> {
+        Ok(self.session.publish_text(&name, &text)?)
     }
 
     fn passed(&mut self, test_case: String) -> Result<()> {

@@ -41,6 +41,7 @@ const FUNCTIONS: [(&str, &[&str]); 4] = [
             "reboot",
             "run-as",
             "directory",
+            "argument",
             "environment",
             "timeout",
             "attempts",
@@ -61,7 +62,7 @@ const FUNCTIONS: [(&str, &[&str]); 4] = [
     (
         "inputs",
         &[
-            "arguments",
+            "json-object",
             "text",
             "integer",
             "number",
@@ -81,6 +82,7 @@ const FUNCTIONS: [(&str, &[&str]); 4] = [
             "info",
             "warning",
             "publish",
+            "publish-text",
             "passed",
             "failed",
             "skipped",

@@ -1,7 +1,8 @@
 //! The seam between the SDK and whoever answers: one function for each function of the
 //! contract. In WebAssembly it is the host's, through the generated bindings; on other
 //! targets it is the session of a unit test ([`crate::testing`]). The rest of the crate
-//! calls only these and must not know the difference.
+//! calls only these and must not know the difference. `publish-text` is not among them:
+//! [`publish`](crate::report::publish()) makes JSON of a text by itself.
 
 macro_rules! interface {
     ($interface:ident: $(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
@@ -30,6 +31,7 @@ interface! { steps:
     fn reboot(name: &str) -> u32;
     fn run_as(of: u32, user: &str);
     fn directory(of: u32, path: &str);
+    fn argument(of: u32, value: &str);
     fn environment(of: u32, name: &str, value: &str);
     fn timeout(of: u32, seconds: u32);
     fn attempts(of: u32, count: u32);
@@ -48,7 +50,7 @@ interface! { steps:
 }
 
 interface! { inputs:
-    fn arguments() -> String;
+    fn json_object() -> String;
     fn text(name: &str) -> Option<String>;
     fn integer(name: &str) -> Option<i64>;
     fn number(name: &str) -> Option<f64>;

@@ -6,9 +6,9 @@
 
 use crate::{Json, calls::inputs};
 
-/// All arguments as one JSON object.
-pub fn arguments() -> String {
-    inputs::arguments()
+/// All arguments as the text of one JSON object.
+pub fn json_object() -> String {
+    inputs::json_object()
 }
 
 /// An argument of [`Parameter::text`](crate::Parameter::text); none where it was not

@@ -96,7 +96,7 @@ pub fn reboot(name: impl AsRef<str>) -> Step {
 
 /// How the step is done.
 impl Step {
-    /// The user that a script runs as, in that user's home.
+    /// The user that a script runs as, in that user's home; not on Windows.
     pub fn run_as(self, user: impl AsRef<str>) -> Self {
         steps::run_as(self.0, user.as_ref());
         self
@@ -105,6 +105,23 @@ impl Step {
     /// The working directory of a script, an absolute path.
     pub fn directory(self, path: impl AsRef<str>) -> Self {
         steps::directory(self.0, path.as_ref());
+        self
+    }
+
+    /// One more argument of a script: `$1`, `$2` and so on, `"$@"` for all; `$args` in
+    /// `PowerShell`. The way for lists of values that a person gave; see
+    /// [`Step::arguments`]. Not for [`cmd`], and never a secret.
+    pub fn argument(self, value: impl AsRef<str>) -> Self {
+        steps::argument(self.0, value.as_ref());
+        self
+    }
+
+    /// An argument of a script for each of these values:
+    /// `shell("install", "apt-get install -y -- \"$@\"").arguments(inputs::texts("packages"))`.
+    pub fn arguments(self, values: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        for value in values {
+            steps::argument(self.0, value.as_ref());
+        }
         self
     }
 
@@ -187,7 +204,8 @@ impl Step {
         steps::exit_code(self.0)
     }
 
-    /// The end of the output as text, at most 16 KiB.
+    /// The end of the output as text, at most 16 KiB, without the line breaks at its
+    /// end.
     pub fn output(self) -> String {
         steps::output(self.0)
     }

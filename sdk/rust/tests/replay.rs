@@ -154,7 +154,7 @@ fn arguments_have_defaults_and_types() {
         assert_eq!(inputs::number("count"), Some(3.0));
         assert_eq!(inputs::map("env"), [("A".to_owned(), "1 \"'".to_owned())]);
         assert_eq!(
-            inputs::arguments(),
+            inputs::json_object(),
             r#"{"name":"it","count":3,"env":{"A":"1 \"'"}}"#
         );
         Ok(())

@@ -37,7 +37,7 @@ impl Session {
         let (call, result) = self.ask("output", of, &[])?;
         let tail = &result.output_tail;
         let cut = tail.ceil_char_boundary(tail.len().saturating_sub(OUTPUT_BYTES));
-        let answer = tail[cut..].to_owned();
+        let answer = tail[cut..].trim_end_matches(['\r', '\n']).to_owned();
         self.use_answer(&call, answer.len())?;
         Ok(answer)
     }

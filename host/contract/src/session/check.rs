@@ -82,7 +82,7 @@ pub(super) fn absolute(what: &str, path: &str, family: &str, most: usize) -> Res
     if !fits {
         return Err(format!("the {what} {path:?} is not absolute"));
     }
-    if path.contains('\n') {
+    if windows && path.contains(['\r', '\n']) {
         return Err(format!("the {what} has a line break"));
     }
     Ok(())

@@ -9,12 +9,12 @@ use crate::inputs::Inputs;
 use crate::machine::Machine;
 
 impl Session {
-    /// `inputs.arguments`.
+    /// `inputs.json-object`.
     ///
     /// # Errors
     /// A [`Fault`], as of every function of a session.
-    pub fn arguments(&mut self) -> Result<String, Fault> {
-        self.enter(&Call::new("arguments", []))?;
+    pub fn json_object(&mut self) -> Result<String, Fault> {
+        self.enter(&Call::new("json-object", []))?;
         Ok(Value::Object(self.inputs.arguments.clone()).to_string())
     }
 

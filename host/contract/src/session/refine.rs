@@ -6,12 +6,15 @@ use super::{Session, check};
 use crate::call::{self, Call};
 use crate::expectations;
 use crate::fault::Fault;
-use crate::step::{Step, StepKind};
+use crate::step::{Language, Step, StepKind};
 
 /// Seconds that a step may take.
 const TIMEOUT: std::ops::RangeInclusive<u32> = 10..=86400;
 /// How often a step may be tried.
 const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=10;
+
+/// Characters of a variable on Windows, the `=` and the end included.
+const WINDOWS_VARIABLE: usize = 32767;
 
 /// The kinds of steps that a refinement fits.
 #[derive(Clone, Copy)]
@@ -19,15 +22,29 @@ enum Fits {
     All,
     AllButReboots,
     Scripts,
+    ScriptsWithUsers,
+    ScriptsWithArguments,
     Files,
 }
 
 impl Fits {
     fn check(self, kind: &StepKind) -> Result<(), String> {
+        let language = match kind {
+            StepKind::Shell { language, .. } => Some(*language),
+            _ => None,
+        };
         let (fits, wanted) = match self {
             Self::All => (true, ""),
             Self::AllButReboots => (!matches!(kind, StepKind::Reboot), "anything but a reboot"),
-            Self::Scripts => (matches!(kind, StepKind::Shell { .. }), "a script"),
+            Self::Scripts => (language.is_some(), "a script"),
+            Self::ScriptsWithUsers => (
+                language == Some(Language::Sh),
+                "a script of the POSIX shell; on Windows it takes a password to become somebody else",
+            ),
+            Self::ScriptsWithArguments => (
+                language.is_some_and(|language| language != Language::Cmd),
+                "a script of a shell that can be given an argument safely; use `environment`",
+            ),
             Self::Files => (
                 matches!(kind, StepKind::Write { .. } | StepKind::Download { .. }),
                 "a file that is written or downloaded",
@@ -49,9 +66,16 @@ impl Session {
     pub fn run_as(&mut self, of: u32, user: &str) -> Result<(), Fault> {
         let call = Call::new("run-as", [of.into(), call::text(user)]);
         let checked = plain_name("user", user, self.limits.path_bytes);
-        self.refine(&call, of, Fits::Scripts, user.len(), checked, |step| {
-            step.run_as = Some(user.into());
-        })
+        self.refine(
+            &call,
+            of,
+            Fits::ScriptsWithUsers,
+            user.len(),
+            checked,
+            |step| {
+                step.run_as = Some(user.into());
+            },
+        )
     }
 
     /// `steps.directory`.
@@ -67,6 +91,20 @@ impl Session {
         })
     }
 
+    /// `steps.argument`.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn argument(&mut self, of: u32, value: &str) -> Result<(), Fault> {
+        let call = Call::new("argument", [of.into(), call::text(value)]);
+        let checked = check::value("value", value, self.limits.passed_bytes)
+            .and_then(|()| check::no_secret("value", value));
+        let fits = Fits::ScriptsWithArguments;
+        self.refine(&call, of, fits, value.len(), checked, |step| {
+            step.arguments.push(value.into());
+        })
+    }
+
     /// `steps.environment`.
     ///
     /// # Errors
@@ -75,8 +113,9 @@ impl Session {
         let arguments = [of.into(), call::text(name), call::text(value)];
         let call = Call::new("environment", arguments);
         let checked = check::variable(name)
-            .and_then(|()| check::value("value", value, self.limits.text_bytes))
-            .and_then(|()| check::given("value", value, self.inputs.granted()));
+            .and_then(|()| check::value("value", value, self.limits.passed_bytes))
+            .and_then(|()| check::given("value", value, self.inputs.granted()))
+            .and_then(|()| self.fits_windows(of, name, value));
         let bytes = name.len() + value.len();
         self.refine(&call, of, Fits::Scripts, bytes, checked, |step| match step
             .environment
@@ -206,6 +245,26 @@ impl Session {
         self.refine(&call, of, Fits::Scripts, pattern.len(), checked, |step| {
             step.expectations.matches.push(pattern.into());
         })
+    }
+
+    /// Windows counts the characters of a variable, and cuts nothing: it refuses.
+    fn fits_windows(&self, of: u32, name: &str, value: &str) -> Result<(), String> {
+        let step = usize::try_from(of).ok().and_then(|of| self.steps.get(of));
+        let is_windows = step.is_some_and(|step| {
+            matches!(step.kind, StepKind::Shell { language, .. } if language != Language::Sh)
+        });
+        if !is_windows {
+            return Ok(());
+        }
+        let characters = name.len() + value.encode_utf16().count() + 2;
+        if characters > WINDOWS_VARIABLE {
+            let most = WINDOWS_VARIABLE - name.len() - 2;
+            return Err(format!(
+                "the value has {} characters; Windows allows {most}, so write it to a file",
+                value.encode_utf16().count()
+            ));
+        }
+        Ok(())
     }
 
     fn refine(

@@ -44,19 +44,36 @@ impl Session {
     /// A [`Fault`].
     pub fn publish(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         let call = Call::new("publish", [call::text(name), call::text(value)]);
-        self.result(&call, Role::Builder, name.len() + value.len())?;
-        if let Err(message) = check::output_name(name) {
-            return self.bad(&call, message);
-        }
-        match serde_json::from_str::<Value>(value) {
+        self.output_of(&call, name, value.len(), || {
+            serde_json::from_str(value).map_err(|error| {
+                format!("the value is no JSON text ({error}); `publish-text` takes a text as it is")
+            })
+        })
+    }
+
+    /// `report.publish-text`.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn publish_text(&mut self, name: &str, text: &str) -> Result<(), Fault> {
+        let call = Call::new("publish-text", [call::text(name), call::text(text)]);
+        self.output_of(&call, name, text.len(), || Ok(text.into()))
+    }
+
+    fn output_of(
+        &mut self,
+        call: &Call,
+        name: &str,
+        bytes: usize,
+        value: impl FnOnce() -> Result<Value, String>,
+    ) -> Result<(), Fault> {
+        self.result(call, Role::Builder, name.len() + bytes)?;
+        match check::output_name(name).and_then(|()| value()) {
             Ok(value) => {
                 self.report.published.insert(name.into(), value);
                 Ok(())
             }
-            Err(error) => self.bad(
-                &call,
-                format!("the value is no JSON text ({error}); a text has quotes of its own"),
-            ),
+            Err(message) => self.bad(call, message),
         }
     }
 

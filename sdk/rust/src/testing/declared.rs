@@ -11,6 +11,8 @@ pub struct Declared {
     pub user: Option<String>,
     /// The working directory of a script.
     pub directory: Option<String>,
+    /// The arguments of a script.
+    pub arguments: Vec<String>,
     /// The environment variables of a script, in the order of declaration.
     pub environment: Vec<(String, String)>,
     /// Seconds for one attempt.
@@ -83,6 +85,7 @@ impl Declared {
             kind,
             user: None,
             directory: None,
+            arguments: Vec::new(),
             environment: Vec::new(),
             timeout: None,
             attempts: None,
@@ -131,6 +134,11 @@ impl Declared {
             .iter()
             .rev()
             .find_map(|(key, value)| (key == name).then_some(&**value))
+    }
+
+    /// Whether it is a script that can be given arguments.
+    pub(crate) fn takes_arguments(&self) -> bool {
+        matches!(self.kind, StepKind::Shell(_) | StepKind::PowerShell(_))
     }
 
     /// Whether it is a script.

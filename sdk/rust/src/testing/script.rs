@@ -15,7 +15,7 @@ pub struct Outcome {
 }
 
 impl Declared {
-    /// Runs the script with the step's environment and nothing else of this process's;
+    /// Runs the script with the step's arguments and environment, and nothing else of this process's;
     /// `PATH` is `programs` (stubs of the test), then the system's. The working directory
     /// is `folder`, which is `HOME` too.
     ///
@@ -27,7 +27,8 @@ impl Declared {
         // One pipe for both: the shell itself joins them, as the agent does.
         let mut command = Command::new("/bin/sh");
         command
-            .args(["-c", "exec 2>&1; eval \"$DARKROOM_SCRIPT\""])
+            .args(["-c", "exec 2>&1; eval \"$DARKROOM_SCRIPT\"", "sh"])
+            .args(&self.arguments)
             .env_clear()
             .env(
                 "DARKROOM_SCRIPT",

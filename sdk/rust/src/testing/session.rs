@@ -343,7 +343,7 @@ impl Session {
     }
 
     /// The argument of a parameter of one of these kinds.
-    fn argument(&mut self, call: &str, name: &str, kinds: &[Kind]) -> Answered<Option<Json>> {
+    fn given(&mut self, call: &str, name: &str, kinds: &[Kind]) -> Answered<Option<Json>> {
         self.record(&format!("{call}({name:?})"))?;
         match self
             .parameters
@@ -448,6 +448,10 @@ impl Session {
         absolute(path)?;
         self.refine(of, &format!("directory({of}, {path:?})"), Declared::is_script, |step| step.directory = Some(path.to_owned()))
     }
+    pub(crate) fn argument(&mut self, of: u32, value: &str) -> Answered<()> {
+        let call = &format!("argument({of}, {value:?})");
+        self.refine(of, call, Declared::takes_arguments, |step| step.arguments.push(value.to_owned()))
+    }
     pub(crate) fn environment(&mut self, of: u32, name: &str, value: &str) -> Answered<()> {
         let call = &format!("environment({of}, {name:?}, {value:?})");
         self.refine(of, call, Declared::is_script, |step| step.environment.push((name.to_owned(), value.to_owned())))
@@ -492,7 +496,8 @@ impl Session {
     pub(crate) fn output(&mut self, of: u32) -> Answered<String> {
         self.ask(of, &format!("output({of})"), |_, answer| {
             let tail = answer.bytes.len().saturating_sub(16 * 1024);
-            String::from_utf8_lossy(&answer.bytes[tail..]).into_owned()
+            let text = String::from_utf8_lossy(&answer.bytes[tail..]);
+            text.trim_end_matches(['\r', '\n']).to_owned()
         })
     }
     pub(crate) fn size(&mut self, of: u32) -> Answered<u64> {
@@ -507,31 +512,31 @@ impl Session {
         })
     }
 
-    pub(crate) fn arguments(&mut self) -> Answered<String> {
-        self.record("arguments()")?;
+    pub(crate) fn json_object(&mut self) -> Answered<String> {
+        self.record("json-object()")?;
         Ok(Json::Object(self.arguments.clone()).to_string())
     }
     pub(crate) fn text(&mut self, name: &str) -> Answered<Option<String>> {
-        let value = self.argument("text", name, &[Kind::Text])?;
+        let value = self.given("text", name, &[Kind::Text])?;
         Ok(value.and_then(|value| value.as_text().map(str::to_owned)))
     }
     pub(crate) fn integer(&mut self, name: &str) -> Answered<Option<i64>> {
-        Ok(self.argument("integer", name, &[Kind::Integer])?.and_then(|value| value.as_integer()))
+        Ok(self.given("integer", name, &[Kind::Integer])?.and_then(|value| value.as_integer()))
     }
     pub(crate) fn number(&mut self, name: &str) -> Answered<Option<f64>> {
-        let value = self.argument("number", name, &[Kind::Number, Kind::Integer])?;
+        let value = self.given("number", name, &[Kind::Number, Kind::Integer])?;
         Ok(value.and_then(|value| value.to_string().parse().ok()))
     }
     pub(crate) fn flag(&mut self, name: &str) -> Answered<Option<bool>> {
-        Ok(self.argument("flag", name, &[Kind::Flag])?.and_then(|value| value.as_flag()))
+        Ok(self.given("flag", name, &[Kind::Flag])?.and_then(|value| value.as_flag()))
     }
     pub(crate) fn texts(&mut self, name: &str) -> Answered<Vec<String>> {
-        let value = self.argument("texts", name, &[Kind::Texts])?.unwrap_or(Json::Null);
+        let value = self.given("texts", name, &[Kind::Texts])?.unwrap_or(Json::Null);
         Ok(value.as_list().iter().filter_map(|text| text.as_text().map(str::to_owned)).collect())
     }
     pub(crate) fn json_text(&mut self, name: &str) -> Answered<Option<String>> {
         let all = [Kind::Text, Kind::Integer, Kind::Number, Kind::Flag, Kind::Texts, Kind::Map, Kind::Scalars, Kind::Objects, Kind::Any];
-        Ok(self.argument("json-text", name, &all)?.map(|value| value.to_string()))
+        Ok(self.given("json-text", name, &all)?.map(|value| value.to_string()))
     }
 
     pub(crate) fn family(&mut self) -> Answered<String> { self.fact("family", |facts| &facts.family) }
