@@ -89,6 +89,32 @@ pub(crate) fn secrets(reader: &Reader, document: &Node) -> Vec<Secret> {
         .unwrap_or_default()
 }
 
+/// The names of the secrets, those with mistakes too, so that references to them aren't
+/// reported as well.
+pub(crate) fn secret_names(document: &Node) -> Vec<String> {
+    match entry(document, "secrets").map(|node| &node.data) {
+        Some(Data::Map(entries)) => entries.iter().map(|(key, _)| key.text.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The region that is the first of `distribute.regions`, in the overlay or at the top;
+/// the document has its values.
+pub(crate) fn first_region(document: &Node, cloud: Cloud) -> Option<&str> {
+    let overlay = entry(document, "on").and_then(|on| entry(on, cloud.word()));
+    let regions = [overlay, Some(document)]
+        .into_iter()
+        .flatten()
+        .find_map(|layer| entry(entry(layer, "distribute")?, "regions"))?;
+    match &regions.data {
+        Data::List(items) => match &items.first()?.data {
+            Data::Scalar(leaf) => Some(leaf.text.as_str()),
+            Data::List(_) | Data::Map(_) => None,
+        },
+        Data::Scalar(_) | Data::Map(_) => None,
+    }
+}
+
 /// The template's name.
 pub(crate) fn name(reader: &Reader, document: &Node) -> Option<Spanned<String>> {
     // What isn't a mapping is noted by whoever reads the rest.

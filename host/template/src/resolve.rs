@@ -7,19 +7,21 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use darkroom_contract::secret::Marker;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::body::{self, Body};
-use crate::expression;
+use crate::expression::{Evaluator, Scope};
 use crate::mistake::{Mistake, Mistakes};
 use crate::nearest::nearest;
-use crate::places;
+use crate::places::{self, Place};
 use crate::read::{Reader, quoted, shortened};
 use crate::resolved::{Distribute, ImageSettings, Instance, Resolved};
 use crate::rules;
 use crate::section::parameters;
 use crate::template::Template;
+use crate::yaml::Node;
 
 /// The build region of a template that names none.
 const DEFAULT_REGION: &str = "cn-hangzhou";
@@ -100,13 +102,40 @@ impl Template {
         if reader.has_mistakes() {
             return Mistakes::none_or(reader.into_mistakes(), None).and_then(|none| self.or(none));
         }
-        let mut document = self.document.clone();
-        places::visit(&mut document, &[with.cloud], &mut |_, node| {
-            expression::evaluate(node, &parameters);
-        });
+        let document = self.evaluated(&reader, with, &parameters);
         let body = body::read(&reader, &document, &[with.cloud]);
         let resolved = body.and_then(|body| self.finish(&reader, with, parameters, body));
         Mistakes::none_or(reader.into_mistakes(), resolved).and_then(|resolved| self.or(resolved))
+    }
+
+    /// The document with the values of its expressions. Those of `distribute` come first:
+    /// they may say which region the others mean.
+    fn evaluated(
+        &self,
+        reader: &Reader,
+        with: ResolveWith<'_>,
+        parameters: &Map<String, Value>,
+    ) -> Node {
+        let mut document = self.document.clone();
+        let mut pass = |region: Option<&str>, wanted: fn(Place) -> bool| {
+            let scope = Scope {
+                parameters,
+                name: &self.name,
+                cloud: with.cloud.word(),
+                region,
+            };
+            let evaluator = Evaluator::new(reader, &scope);
+            places::visit(&mut document, &[with.cloud], &mut |place, node| {
+                if wanted(place) {
+                    evaluator.evaluate(node);
+                }
+            });
+            let first = body::first_region(&document, with.cloud).unwrap_or(DEFAULT_REGION);
+            with.region.unwrap_or(first).to_owned()
+        };
+        let region = pass(None, |place| place == Place::Distribute);
+        pass(Some(&region), |place| place != Place::Distribute);
+        document
     }
 
     /// What no mistake explains can only be a fault of this crate; it is told as one.
@@ -190,6 +219,16 @@ impl Template {
         for parameter in &self.parameters {
             let name = &parameter.name;
             let text = given.iter().find(|(given, _)| *given == name.value);
+            if let Some((_, text)) = text
+                && !Marker::find(text).is_empty()
+            {
+                // It would be filled with the secret wherever the parameter stands.
+                let message = format!("the given value of `{name}` holds the marker of a secret");
+                let mistake = reader.mistake(name.span, message).label("defined here");
+                let help = "a secret is named in the template: `${{ secrets.name }}`";
+                reader.note(mistake.help(help));
+                continue;
+            }
             let value = match (text, &parameter.default) {
                 (Some((_, text)), _) => parameter.value_of(text).map_err(|problem| {
                     reader

@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use crate::body;
-use crate::expression::{self, Known};
+use crate::expression::{Checker, Names};
 use crate::keys;
 use crate::mistake::{Mistake, Mistakes};
-use crate::places::{self, Place};
+use crate::places;
 use crate::read::Reader;
 use crate::resolve::Cloud;
 use crate::resolved::{BuildItem, Secret, TestItem, Uses};
@@ -95,15 +95,16 @@ pub fn parse(source: &str, file_name: &str) -> Result<Template, Mistakes> {
 
 /// Checks every expression and marks the values that wait for one.
 fn mark(reader: &Reader, document: &mut Node, parameters: &[Parameter]) {
-    let known: Vec<_> = parameters
-        .iter()
-        .map(|parameter| Known {
-            name: &parameter.name,
-            list: parameter.kind == ParameterType::List,
-        })
-        .collect();
+    let names = Names {
+        parameters: parameters
+            .iter()
+            .map(|one| (one.name.as_str(), one.kind == ParameterType::List))
+            .collect(),
+        secrets: body::secret_names(document),
+    };
+    let mut checker = Checker::new(reader, names);
     places::visit(document, &Cloud::ALL, &mut |place, node| {
-        expression::check(reader, node, &known, place != Place::Env);
+        checker.check(place, node);
     });
 }
 
