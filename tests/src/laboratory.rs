@@ -131,22 +131,22 @@ impl Laboratory {
                 &checked,
                 &Begin {
                     file: "image.yaml",
+                    folder: self.folder.path(),
                     account: None,
                     parameters: &[],
                     random: self.begun.fetch_add(1, Ordering::Relaxed).to_be_bytes(),
+                    refresh: false,
+                    secrets: darkroom_engine::secret::none(),
                 },
             )
             .await
             .unwrap();
         let events = Arc::new(Mutex::new(Vec::new()));
-        let drive = Drive {
-            client: self.client(0),
-            pace: Pace::LOCAL,
-            watcher: Arc::new({
-                let events = Arc::clone(&events);
-                move |event: &Event| events.lock().unwrap().push(event.clone())
-            }),
-        };
+        let watcher = Arc::new({
+            let events = Arc::clone(&events);
+            move |event: &Event| events.lock().unwrap().push(event.clone())
+        });
+        let drive = Drive::new(self.client(0), Pace::LOCAL, watcher);
         let outcome = self.engine.drive(&run, drive).await.unwrap();
         let events = std::mem::take(&mut *events.lock().unwrap());
         (outcome, events)

@@ -11,6 +11,7 @@ mod failure;
 mod interrupts;
 mod json;
 mod places;
+mod secrets;
 mod settings;
 mod terminal;
 mod workshop;

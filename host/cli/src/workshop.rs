@@ -18,6 +18,7 @@ use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
 use crate::interrupts::Interrupts;
 use crate::places::roots::Roots;
+use crate::secrets;
 use crate::settings::Settings;
 use crate::terminal::{Progress, Terminal, seconds};
 
@@ -34,6 +35,7 @@ impl From<EngineError> for Failure {
         };
         let kind = match &error {
             EngineError::Mistakes(_)
+            | EngineError::Secret(_)
             | EngineError::Ended { .. }
             | EngineError::Find(FindError::None { .. } | FindError::Several { .. })
             | EngineError::Lock(LockError::Held(_)) => Kind::User,
@@ -66,7 +68,7 @@ pub(crate) fn of_trouble(trouble: &Trouble) -> Kind {
         Trouble::File { .. } => Kind::Config,
         Trouble::Internal { .. } => Kind::Internal,
         // What the template names isn't there.
-        Trouble::Inputs { .. } => Kind::User,
+        Trouble::Inputs { .. } | Trouble::Secret { .. } => Kind::User,
         _ => Kind::Cloud,
     }
 }
@@ -108,11 +110,9 @@ pub(crate) async fn drive(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let progress = terminal.progress();
-    let drive = Drive {
-        client: Arc::new(cloud.0),
-        pace: cloud.1,
-        watcher: progress.watcher(),
-    };
+    let folder = engine.view(run).await?.header.folder;
+    let drive = Drive::new(Arc::new(cloud.0), cloud.1, progress.watcher())
+        .secrets(secrets::ask(&folder));
     // None yet for a new run.
     let events = engine.folder(run).file("events.ndjson");
     progress.recall(event::read(&events).unwrap_or_default());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use darkroom_contract::{Inputs, Language, PathPart, Role, Step, StepKind};
 use darkroom_runtime::{Component, Runtime};
 use darkroom_template::{
-    BuildItem, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, SourceFile, Span, Spanned,
-    TestItem, Uses, UsesRef, draft, parse,
+    BuildItem, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, SecretFrom, SourceFile,
+    Span, Spanned, TestItem, Uses, UsesRef, draft, parse,
 };
 use serde_json::{Map, Value, json};
 
@@ -50,6 +50,14 @@ impl Checked {
     /// The resolved template.
     pub fn resolved(&self) -> &Resolved {
         &self.resolved
+    }
+
+    /// The template's secrets by name, with their sources.
+    pub(crate) fn secrets(&self) -> Vec<(String, SecretFrom)> {
+        let secrets = self.resolved.secrets.iter();
+        secrets
+            .map(|secret| (secret.name.value.clone(), secret.from.clone()))
+            .collect()
     }
 
     /// Each component by its reference, with its digest.

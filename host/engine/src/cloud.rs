@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use darkroom_ecs::action::{
-    self, Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances, Image,
-    ImageStatus, Instance, InstanceStatus, JsonList, VERSION,
+    self, Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances,
+    Image, ImageStatus, Instance, InstanceStatus, JsonList, VERSION,
 };
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
@@ -29,6 +29,7 @@ use crate::effects;
 use crate::event::Events;
 use crate::folder::RunFolder;
 use crate::operation::{Condition, Operation};
+use crate::secret::Vault;
 use crate::survey;
 use crate::trouble::{Trouble, of_call};
 
@@ -71,6 +72,7 @@ pub struct Cloud {
     clock: Arc<dyn Clock>,
     pace: Pace,
     polls: Mutex<BTreeMap<String, u32>>,
+    vault: Arc<Vault>,
     /// What was shown last of each running step's output.
     shown: Mutex<BTreeMap<String, String>>,
 }
@@ -86,6 +88,7 @@ impl Cloud {
         events: Events,
         clock: Arc<dyn Clock>,
         pace: Pace,
+        vault: Arc<Vault>,
     ) -> Self {
         Self {
             run,
@@ -95,6 +98,7 @@ impl Cloud {
             clock,
             pace,
             polls: Mutex::default(),
+            vault,
             shown: Mutex::default(),
         }
     }
@@ -315,6 +319,7 @@ impl World for Cloud {
                     .map_err(|error| Failure::Final(Trouble::internal("Survey", &error)))
             }
             Operation::SendSlice { .. } => self.send_slice(operation, attempt).await,
+            Operation::SendSecret { .. } => self.send_secret(operation, attempt).await,
             Operation::Reboot {
                 region,
                 instance,
@@ -322,6 +327,7 @@ impl World for Cloud {
             } => self.reboot(region, instance, before, attempt).await,
             Operation::Call { .. } => Ok(Value::Null),
             Operation::Fetch { .. } => self.fetch(operation, attempt).await,
+            Operation::FetchMasked { .. } => self.fetch_masked(operation, attempt).await,
             Operation::ReleaseInstances {
                 region,
                 run,

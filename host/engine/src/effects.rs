@@ -69,10 +69,13 @@ pub fn of_action(name: &str) -> Option<Class> {
 pub fn of(operation: &Operation) -> Class {
     match operation {
         Operation::Ecs { action, .. } => of_action(action).unwrap_or(Class::State),
-        Operation::SendSlice { .. } => Class::Token,
+        Operation::SendSlice { .. } | Operation::SendSecret { .. } => Class::Token,
         Operation::Reboot { .. } => Class::Witness,
         Operation::Call { .. } => Class::Pure,
-        Operation::Fetch { .. } | Operation::Now | Operation::Survey { .. } => Class::Read,
+        Operation::Fetch { .. }
+        | Operation::FetchMasked { .. }
+        | Operation::Now
+        | Operation::Survey { .. } => Class::Read,
         Operation::ReleaseInstances { .. } | Operation::DiscardImages { .. } => Class::State,
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::RegionId;
@@ -16,6 +16,7 @@ use darkroom_journal::{
 };
 use darkroom_runtime::Runtime;
 use darkroom_template::{Cloud as Where, Mistakes, ResolveWith};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,10 +24,12 @@ use serde_json::json;
 use crate::check::{CheckWith, Checked, check};
 use crate::cloud::{Cloud, Pace};
 use crate::components::Shelf;
-use crate::event::{Events, ImageOf, Kind, Status, Watcher};
+use crate::event::{Events, ImageOf, Kind, Level, Status, Watcher};
 use crate::folder::{RunFolder, private};
 use crate::manifest::{self, Manifest, StageTime};
+use crate::mask::SHORTEST;
 use crate::pipeline;
+use crate::secret::{Ask, SecretError, Vault};
 use crate::stage::Work;
 use crate::trouble::Trouble;
 
@@ -58,6 +61,12 @@ pub struct Header {
     pub darkroom: String,
     /// Each component's digest, by its reference.
     pub components: BTreeMap<String, String>,
+    /// The template's folder, absolute: where the files of secrets are asked for again.
+    #[serde(default)]
+    pub folder: PathBuf,
+    /// Whether the image is built even if an unchanged one is young enough.
+    #[serde(default)]
+    pub refresh: bool,
 }
 
 /// Where an engine works.
@@ -74,12 +83,18 @@ pub struct Settings {
 pub struct Begin<'a> {
     /// The template's file, as it was given.
     pub file: &'a str,
+    /// The template's folder, absolute.
+    pub folder: &'a Path,
     /// The account, by the name that the caller knows it by.
     pub account: Option<&'a str>,
     /// The parameters that were given.
     pub parameters: &'a [(String, String)],
     /// Four random bytes for the run's id.
     pub random: [u8; 4],
+    /// Builds even if an unchanged image is young enough.
+    pub refresh: bool,
+    /// Asks for the values of the template's secrets, before there is a run.
+    pub secrets: Ask,
 }
 
 /// What a run is driven with.
@@ -90,6 +105,63 @@ pub struct Drive {
     pub pace: Pace,
     /// Is told each event.
     pub watcher: Watcher,
+    /// Asks for the values of the template's secrets, unless [`Engine::begin`] has.
+    pub secrets: Ask,
+    /// What becomes of a run that has failed.
+    pub on_failure: OnFailure,
+}
+
+impl Drive {
+    /// With no secrets to ask for, and a clean-up after a failure.
+    pub fn new(client: Arc<Client>, pace: Pace, watcher: Watcher) -> Self {
+        Self {
+            client,
+            pace,
+            watcher,
+            secrets: crate::secret::none(),
+            on_failure: OnFailure::Cleanup,
+        }
+    }
+
+    /// Asks for secrets in this way.
+    #[must_use]
+    pub fn secrets(mut self, ask: Ask) -> Self {
+        self.secrets = ask;
+        self
+    }
+
+    /// Does this with a run that has failed.
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+}
+
+/// What becomes of the instances of a run that has failed.
+#[derive(Clone, Default)]
+pub enum OnFailure {
+    /// They go.
+    #[default]
+    Cleanup,
+    /// They stay until somebody cleans up ([`Engine::cleanup`]) or the cloud releases
+    /// them at their time.
+    Keep,
+    /// Somebody says whether they stay.
+    Ask(Arc<dyn Fn(FailedAt) -> BoxFuture<'static, bool> + Send + Sync>),
+}
+
+/// Where a run has failed, for whoever is asked what becomes of it.
+#[derive(Clone, Debug)]
+pub struct FailedAt {
+    /// The run.
+    pub run: RunId,
+    /// What went wrong.
+    pub trouble: Trouble,
+    /// The instance that is there to be looked at, if there is one.
+    pub instance: Option<String>,
+    /// The region of the instance.
+    pub region: String,
 }
 
 /// How a run ended.
@@ -124,6 +196,9 @@ pub enum EngineError {
     /// The template has mistakes.
     #[error("the template has mistakes")]
     Mistakes(#[from] Mistakes),
+    /// The value of a secret can't be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The journal can't be used.
     #[error("the journal can't be used")]
     Store(#[from] StoreError),
@@ -202,6 +277,7 @@ impl EngineError {
             Self::Left { run, .. } => Some(format!("`darkroom resume {run}` tries again")),
             Self::Stopped { stop, .. } => stop.hint(),
             Self::Store(error) => error.hint(),
+            Self::Secret(error) => error.hint.clone(),
             Self::Ended { .. } => Some("`darkroom build` begins a new run".into()),
             Self::Lock(LockError::Held(held)) => Some(format!(
                 "wait for process {}, or cancel the run with `darkroom runs cancel {}`",
@@ -218,6 +294,8 @@ pub struct Engine {
     runtime: Runtime,
     journal: Journal,
     clock: Arc<dyn Clock>,
+    /// The secrets of runs that were begun and are not driven yet.
+    vaults: Mutex<BTreeMap<RunId, Arc<Vault>>>,
 }
 
 impl Engine {
@@ -238,6 +316,7 @@ impl Engine {
             runtime: settings.runtime,
             journal,
             clock: settings.clock,
+            vaults: Mutex::default(),
         })
     }
 
@@ -257,8 +336,9 @@ impl Engine {
     /// Begins a run: from here on it is in the journal and can be resumed.
     ///
     /// # Errors
-    /// When folder or journal can't be written.
+    /// When a secret can't be had, or folder or journal can't be written.
     pub async fn begin(&self, checked: &Checked, begin: &Begin<'_>) -> Result<RunId, EngineError> {
+        let vault = Vault::ask(&checked.secrets(), &begin.secrets).await?;
         let run = RunId::new(self.clock.now(), begin.random);
         let folder = self.folder(&run);
         let failed = |source| EngineError::Folder {
@@ -288,8 +368,14 @@ impl Engine {
             parameters: begin.parameters.to_vec(),
             darkroom: env!("CARGO_PKG_VERSION").into(),
             components: digests,
+            folder: begin.folder.to_owned(),
+            refresh: begin.refresh,
         };
         self.journal.begin(&run, json!(header)).await?;
+        self.vaults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(run.clone(), Arc::new(vault));
         darkroom_failpoint::reach("engine.begun").await;
         Ok(run)
     }
@@ -321,6 +407,16 @@ impl Engine {
                 source,
             })?;
         self.announce(run, &view.header, &events).await?;
+        let vault = self.vault(run, &checked, &drive.secrets).await?;
+        for name in vault.short() {
+            events.tell(Kind::Message {
+                path: "prepare".into(),
+                level: Level::Warning,
+                text: format!(
+                    "the secret {name} has less than {SHORTEST} bytes: it can't be masked in outputs"
+                ),
+            });
+        }
         let cloud = Cloud::new(
             run.clone(),
             drive.client,
@@ -328,6 +424,7 @@ impl Engine {
             events.clone(),
             Arc::clone(&self.clock),
             drive.pace,
+            vault,
         );
         let session = self
             .journal
@@ -425,6 +522,21 @@ impl Engine {
             });
         }
         Ok(())
+    }
+
+    /// The secrets of a run: those that it was begun with, or asked for again.
+    async fn vault(
+        &self,
+        run: &RunId,
+        checked: &Checked,
+        ask: &Ask,
+    ) -> Result<Arc<Vault>, EngineError> {
+        let mut vaults = self.vaults.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vault) = vaults.remove(run) {
+            return Ok(vault);
+        }
+        drop(vaults);
+        Ok(Arc::new(Vault::ask(&checked.secrets(), ask).await?))
     }
 
     /// The checked template of a run that has begun, from its own copies.

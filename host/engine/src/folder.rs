@@ -20,6 +20,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use darkroom_contract::Content;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::carry::wrap::hex;
@@ -31,7 +32,7 @@ pub struct RunFolder {
 }
 
 /// The size and digest of a file's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// Bytes.
     pub size: u64,
@@ -69,15 +70,47 @@ impl RunFolder {
     /// # Errors
     /// When it can't be written.
     pub fn write(&self, relative: &str, content: &[u8]) -> io::Result<()> {
+        self.write_with(relative, |file| file.write_all(content))
+    }
+
+    /// The same with what `fill` writes.
+    ///
+    /// # Errors
+    /// When it can't be written, or `fill` fails.
+    pub fn write_with(
+        &self,
+        relative: &str,
+        fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let path = self.file(relative);
         if let Some(parent) = path.parent() {
             private(parent)?;
         }
         let draft = path.with_extension("draft");
         let mut file = fs::File::create(&draft)?;
-        file.write_all(content)?;
+        fill(&mut file)?;
         file.sync_all()?;
         fs::rename(&draft, &path)
+    }
+
+    /// A file without a name, on the disk of `relative`: it is gone with its handle.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn nameless(&self, relative: &str) -> io::Result<fs::File> {
+        let path = self.file(relative);
+        if let Some(parent) = path.parent() {
+            private(parent)?;
+        }
+        let draft = path.with_extension("nameless");
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&draft)?;
+        fs::remove_file(&draft)?;
+        Ok(file)
     }
 
     /// Reads a file.

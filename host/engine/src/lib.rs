@@ -24,6 +24,7 @@
 //! | `role` | one role of one component, from first call to last |
 //! | [`carry`] | one step on an instance |
 //! | [`operation`], `effects`, [`cloud`] | effects as data, their classes, and who carries them out |
+//! | [`secret`], `mask` | values of secrets: in memory, and out of sight |
 //! | [`event`], [`folder`], [`manifest`] | what is told and kept |
 
 pub mod carry;
@@ -36,10 +37,12 @@ pub mod event;
 mod families;
 pub mod folder;
 pub mod manifest;
+mod mask;
 pub mod operation;
 mod pipeline;
 pub mod plan;
 mod role;
+pub mod secret;
 mod stage;
 pub mod survey;
 pub mod tags;
@@ -47,10 +50,13 @@ mod trouble;
 
 pub use check::{CheckWith, Checked, check};
 pub use cloud::Pace;
-pub use engine::{Begin, Drive, Engine, EngineError, Header, Outcome, RunView, Settings};
+pub use engine::{
+    Begin, Drive, Engine, EngineError, FailedAt, Header, OnFailure, Outcome, RunView, Settings,
+};
 pub use event::{Event, ImageOf, Kind, Status, Watcher};
 pub use plan::Plan;
 pub use role::RoleRecord;
+pub use secret::{Ask, Secret, SecretError, Vault};
 pub use trouble::{Problem, Trouble, chain};
 
 use darkroom_ecs::action::Action;

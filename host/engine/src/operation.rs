@@ -11,6 +11,7 @@ use darkroom_ecs::params::{Params, to_params};
 use darkroom_journal::RunId;
 use serde::{Deserialize, Serialize};
 
+use crate::folder::Measured;
 use crate::survey::Query;
 use crate::trouble::Trouble;
 
@@ -52,6 +53,20 @@ pub enum Operation {
         /// The file's name there.
         name: String,
     },
+    /// What a step is given of secrets, filled in and sent with SendFile, and awaited.
+    /// Nothing here or in its answer depends on a value.
+    SendSecret {
+        /// The region of the instance.
+        region: RegionId,
+        /// Where it goes.
+        instance: InstanceId,
+        /// The SHA-256 by which the text with markers lies in the run's folder.
+        file: String,
+        /// How a value is written into the text.
+        form: SecretForm,
+        /// The folder in the instance.
+        folder: String,
+    },
     /// RebootInstance, of an instance whose boot id was `before`.
     Reboot {
         /// The region of the instance.
@@ -86,6 +101,23 @@ pub enum Operation {
         /// Where they go, relative to the run's folder.
         to: String,
     },
+    /// All slices of a compressed file in the instance, unpacked and masked into a file of
+    /// the run: what it may hold of secrets is on no disk of ours. Answers a
+    /// [`Measured`](crate::folder::Measured) of the masked file.
+    FetchMasked {
+        /// The region of the instance.
+        region: RegionId,
+        /// Which one.
+        instance: InstanceId,
+        /// The compressed file's absolute path in the instance.
+        path: String,
+        /// How many slices.
+        count: u64,
+        /// The file's own size and digest.
+        content: Measured,
+        /// Where it goes, relative to the run's folder.
+        to: String,
+    },
     /// Undo of RunInstances: every instance that this run made for this purpose goes.
     ReleaseInstances {
         /// The region.
@@ -105,6 +137,16 @@ pub enum Operation {
         /// The tag `darkroom:purpose`.
         purpose: String,
     },
+}
+
+/// How the value of a secret is written into a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretForm {
+    /// Between single quotes of the shell.
+    Environment,
+    /// As it is.
+    Text,
 }
 
 impl Operation {

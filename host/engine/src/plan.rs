@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use darkroom_contract::secret::Marker;
 use darkroom_contract::{Ending, History, Machine, Role, Step, StepKind};
 use darkroom_ecs::client::Client;
 use darkroom_journal::Failure;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::carry::wrap::hex;
-use crate::carry::{BOOT_ID, Sent, content, parcel, place, slice_folder, slices, wrapped};
+use crate::carry::{BOOT_ID, Sent, content, parcel, place, secrets, slice_folder, slices, wrapped};
 use crate::check::{BuildPart, Checked, segment};
 use crate::role::Part;
 use crate::stage::prepare::query;
@@ -100,6 +101,14 @@ pub enum PlannedRequest {
         length: usize,
         /// SHA-256 of the base64 text that is sent.
         sha256: String,
+    },
+    /// What the command after it is given of secrets: one or more files, of which only
+    /// their place is known.
+    SendSecret {
+        /// The folder in the instance.
+        target_dir: String,
+        /// The secrets, by their names in the template.
+        secrets: Vec<String>,
     },
     /// A reboot.
     RebootInstance,
@@ -250,6 +259,12 @@ fn planned(component: Option<&Component>, step: &Step, path: &str) -> Result<Pla
     });
     if let Some(wrapped) = wrapped(step, &place, sent.as_ref()) {
         let parcel = parcel(&place, &wrapped);
+        if let Some((_, text)) = secrets(step) {
+            requests.push(PlannedRequest::SendSecret {
+                target_dir: place.secrets(),
+                secrets: Marker::find(&text),
+            });
+        }
         if let Some((text, folder)) = &parcel.file {
             requests.extend(sending(text.as_bytes(), folder));
         }

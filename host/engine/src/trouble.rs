@@ -10,6 +10,8 @@ use darkroom_ecs::error::ErrorCode;
 use darkroom_journal::Failure;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::SecretError;
+
 /// What went wrong in a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "trouble", rename_all = "kebab-case")]
@@ -96,6 +98,16 @@ pub enum Trouble {
         /// What it said, or what it did wrong.
         problem: String,
     },
+    /// The value of a secret can't be had.
+    #[error("the secret {name}: {problem}")]
+    Secret {
+        /// The secret, as the template calls it.
+        name: String,
+        /// What is wrong; never the value.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// A file of the run can't be read or written.
     #[error("can't {act} {path}: {cause}")]
     File {
@@ -153,7 +165,7 @@ impl Trouble {
     /// What to do about it, for the line under the error.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::State { hint, .. } => hint.clone(),
+            Self::State { hint, .. } | Self::Secret { hint, .. } => hint.clone(),
             Self::Inputs { problems } => {
                 let hints: Vec<_> = problems.iter().filter_map(|one| one.hint.clone()).collect();
                 (!hints.is_empty()).then(|| hints.join("\n"))
@@ -190,6 +202,16 @@ fn refused_hint(code: &str) -> Option<String> {
         _ => return None,
     };
     Some(hint.into())
+}
+
+impl From<SecretError> for Trouble {
+    fn from(error: SecretError) -> Self {
+        Self::Secret {
+            name: error.name,
+            problem: error.problem,
+            hint: error.hint,
+        }
+    }
 }
 
 /// An error and its causes in one line, outermost first.

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::places::roots::Roots;
 use crate::places::shipped::Shipped;
 use crate::places::template_file::TemplateFile;
+use crate::secrets;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 use crate::workshop;
@@ -41,11 +42,16 @@ impl Build {
         remind(&engine, &checked, terminal).await?;
         let cloud = workshop::cloud(&settings, &roots).await?;
         let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+        // A resume asks for the files of secrets from another folder.
+        let folder = std::path::absolute(&file.folder).map_err(Failure::internal)?;
         let begin = Begin {
             file: &file.name,
+            folder: &folder,
             account: settings.account.as_deref(),
             parameters: &self.template.parameters,
             random: [a, b, c, d],
+            refresh: false,
+            secrets: secrets::ask(&folder),
         };
         let run = engine.begin(&checked, &begin).await?;
         workshop::drive(&engine, &run, cloud, terminal).await

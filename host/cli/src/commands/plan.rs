@@ -121,6 +121,13 @@ fn show_requests(step: &PlannedStep, terminal: &Terminal) {
                 length,
                 ..
             } => terminal.line(format!("    SendFile {target_dir}/{name}, {length} bytes")),
+            PlannedRequest::SendSecret {
+                target_dir,
+                secrets,
+            } => terminal.line(format!(
+                "    SendFile {target_dir}, the secrets {}",
+                secrets.join(", ")
+            )),
             PlannedRequest::RebootInstance => terminal.line("    RebootInstance"),
         }
     }

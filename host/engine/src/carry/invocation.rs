@@ -6,6 +6,7 @@ use darkroom_ecs::action::{InvocationResult, InvocationStatus};
 use serde::{Deserialize, Serialize};
 
 use super::revive::is_loss;
+use crate::mask::Masker;
 
 /// The outcome of a command on an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,20 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// The same without the values of secrets.
+    #[must_use]
+    pub(crate) fn masked(mut self, masker: &Masker) -> Self {
+        if !masker.is_empty() {
+            let bytes = self.bytes();
+            self.output = STANDARD.encode(match self.dropped {
+                0 => masker.bytes(&bytes),
+                _ => masker.tail(&bytes),
+            });
+            self.error_info = masker.text(&self.error_info);
+        }
+        self
+    }
+
     /// Whether it ran and exited with 0.
     pub fn succeeded(&self) -> bool {
         self.exit_code == Some(0) && self.status == InvocationStatus::Success

@@ -24,23 +24,32 @@ const SLICES: u64 = 64;
 /// How long measuring and compressing a file in the instance may take.
 const SEAL_SECONDS: u32 = 600;
 
+/// Where files of an instance go.
+#[derive(Clone, Copy)]
+pub(super) struct Keeper<'a> {
+    pub target: &'a Target,
+    pub folder: &'a RunFolder,
+    /// Whether the run has secrets, which must not be in what is kept.
+    pub hides: bool,
+}
+
 /// Keeps the whole output of `invocation` at `to` and measures it. `log` is where the
 /// wrapper keeps it in the instance.
 pub(super) async fn keep(
     scope: &Scope,
-    folder: &RunFolder,
-    target: &Target,
+    keeper: Keeper<'_>,
     invocation: &Invocation,
     log: &str,
     to: &str,
 ) -> Result<Measured, Stop> {
     if invocation.dropped == 0 {
+        let folder = keeper.folder;
         folder
             .write(to, &invocation.bytes())
             .map_err(|error| Stop::Failed(Trouble::file("write", to, &error)))?;
         return measure(folder, to);
     }
-    bring(scope, folder, target, log, &format!("{log}.gz"), to).await
+    bring(scope, keeper, log, &format!("{log}.gz"), to).await
 }
 
 fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
@@ -53,14 +62,13 @@ fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
 /// compressed there.
 pub(super) async fn bring(
     scope: &Scope,
-    folder: &RunFolder,
-    target: &Target,
+    keeper: Keeper<'_>,
     path: &str,
     packed: &str,
     to: &str,
 ) -> Result<Measured, Stop> {
-    through_losses(scope, target, "fetch", |scope| async move {
-        fetch(&scope, folder, target, path, packed, to).await
+    through_losses(scope, keeper.target, "fetch", |scope| async move {
+        fetch(&scope, keeper, path, packed, to).await
     })
     .await
 }
@@ -68,12 +76,12 @@ pub(super) async fn bring(
 /// Brings the file once; none where the instance was lost meanwhile.
 async fn fetch(
     scope: &Scope,
-    folder: &RunFolder,
-    target: &Target,
+    keeper: Keeper<'_>,
     path: &str,
     packed: &str,
     to: &str,
 ) -> Result<Option<Measured>, Stop> {
+    let Keeper { target, folder, .. } = keeper;
     let request = command(target, "measure output", &seal(path, packed), SEAL_SECONDS);
     let ended = script::send(scope, target, &request, "", SEAL_SECONDS).await?;
     if ended.is_lost() {
@@ -91,8 +99,22 @@ async fn fetch(
             })
         })?;
     darkroom_failpoint::reach("engine.fetch").await;
-    let temporary = format!("{to}.gz");
     let count = sealed.packed.div_ceil(crate::cloud::files::FETCHED);
+    if keeper.hides {
+        let operation = Operation::FetchMasked {
+            region: target.region.clone(),
+            instance: target.instance.clone(),
+            path: packed.to_owned(),
+            count,
+            content: sealed.content,
+            to: to.to_owned(),
+        };
+        let masked = serde_json::from_value(scope.run(operation).await?);
+        return masked
+            .map(Some)
+            .map_err(|error| Stop::Failed(Trouble::internal("FetchMasked", &error)));
+    }
+    let temporary = format!("{to}.gz");
     let mut from = 0;
     while from < count {
         let slices = SLICES.min(count - from);

@@ -8,14 +8,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use darkroom_contract::{Step, StepKind};
+use darkroom_contract::secret::Marker;
+use darkroom_contract::{FileContent, Step, StepKind};
 use darkroom_ecs::action::{CommandType, ContentEncoding, RunCommand, Tag};
 use darkroom_ecs::id::{InstanceId, RegionId};
 use darkroom_journal::RunId;
 
 use sha2::{Digest, Sha256};
 
-use super::wrap::{Place, RECEIPTS, Script, Wrapped, hex, quote, wrap};
+use super::wrap::{Place, RECEIPTS, Script, Secrets, Wrapped, hex, quote, wrap};
+use crate::operation::SecretForm;
 use crate::tags;
 
 /// Bytes of a script that fit into one RunCommand: 24 KB after base64.
@@ -113,13 +115,38 @@ pub fn slice_name(index: u64) -> String {
 pub fn wrapped(step: &Step, place: &Place, sent: Option<&Sent>) -> Option<Wrapped> {
     let text = match &step.kind {
         StepKind::Shell { script, .. } => {
+            let open = step.environment.iter();
+            let open: Vec<_> = open
+                .filter(|(_, value)| !is_secret(value))
+                .cloned()
+                .collect();
             return Some(wrap(
                 place,
                 &Script {
                     text: script,
                     user: step.run_as.as_deref(),
                     directory: step.directory.as_deref(),
-                    environment: &step.environment,
+                    arguments: &step.arguments,
+                    secrets: if open.len() < step.environment.len() {
+                        Secrets::Environment
+                    } else {
+                        Secrets::None
+                    },
+                    environment: &open,
+                },
+            ));
+        }
+        StepKind::Write {
+            path,
+            content: FileContent::Text(text),
+        } if is_secret(text) => {
+            let text = assemble_secret(path, step, place);
+            return Some(wrap(
+                place,
+                &Script {
+                    text: &text,
+                    secrets: Secrets::File,
+                    ..Script::default()
                 },
             ));
         }
@@ -143,6 +170,32 @@ pub fn wrapped(step: &Step, place: &Place, sent: Option<&Sent>) -> Option<Wrappe
             ..Script::default()
         },
     ))
+}
+
+fn is_secret(text: &str) -> bool {
+    !Marker::find(text).is_empty()
+}
+
+/// What must be sent to [`Place::secrets`] before each attempt of a step, with markers
+/// in the place of the values; none for a step without secrets.
+pub fn secrets(step: &Step) -> Option<(SecretForm, String)> {
+    match &step.kind {
+        StepKind::Shell { .. } => {
+            let secret = step
+                .environment
+                .iter()
+                .filter(|(_, value)| is_secret(value));
+            let text: String = secret
+                .map(|(name, value)| format!("export {name}={}\n", quote(value)))
+                .collect();
+            (!text.is_empty()).then_some((SecretForm::Environment, text))
+        }
+        StepKind::Write {
+            content: FileContent::Text(text),
+            ..
+        } if is_secret(text) => Some((SecretForm::Text, text.clone())),
+        _ => None,
+    }
 }
 
 /// What was sent for a file: its digest, and whether it is the archive of a folder.
@@ -212,6 +265,16 @@ fn assemble(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
     )
 }
 
+/// A file with secrets in it. Its digest comes with it, not in the command: whoever has
+/// the digest of a short secret can find the secret.
+fn assemble_secret(path: &str, step: &Step, place: &Place) -> String {
+    format!(
+        "{}secret=\"$(dirname \"$0\")\".secret\ncat \"$secret\"/value-* > \"$new\"\necho \"$(cat \"$secret\"/digest-*)  $new\" | sha256sum -c --status || {{ echo \"$path: the content that arrived is not what was sent\"; exit 1; }}\n{}",
+        beginning(path, place),
+        ending(step)
+    )
+}
+
 /// The folder may have been there, with files of others in it: only what the archive
 /// holds gets the owner, and the folder itself where it is new.
 fn unpack(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
@@ -276,6 +339,43 @@ mod tests {
         assert!((1..3000).contains(&by_file), "{by_file}");
     }
 
+    #[test]
+    fn secrets_are_in_no_command() {
+        let marker = Marker::of("db");
+        let kind = StepKind::Shell {
+            language: darkroom_contract::Language::Sh,
+            script: "true".into(),
+        };
+        let mut run = Step::new(0, "run", kind);
+        run.environment = vec![
+            ("OPEN".into(), "it's".into()),
+            ("KEY".into(), format!("it's {marker}")),
+        ];
+        let path = "/etc/key".into();
+        let content = FileContent::Text(format!("key = {marker}"));
+        let write = Step::new(0, "write", StepKind::Write { path, content });
+        let place = place("run", "build/1-run/0", "1");
+        for step in [&run, &write] {
+            let text = wrapped(step, &place, None).unwrap().command("run");
+            assert!(
+                !text.contains("darkroom-secret:") && !text.contains("KEY"),
+                "{text}"
+            );
+        }
+        assert!(
+            wrapped(&run, &place, None)
+                .unwrap()
+                .command("run")
+                .contains("export OPEN")
+        );
+        let exports = format!("export KEY='it'\\''s {marker}'\n");
+        assert_eq!(secrets(&run), Some((SecretForm::Environment, exports)));
+        let text = format!("key = {marker}");
+        assert_eq!(secrets(&write), Some((SecretForm::Text, text)));
+        run.environment.pop();
+        assert_eq!(secrets(&run), None);
+    }
+
     /// The scripts are run for real, on files of this test's own.
     #[test]
     fn a_file_is_put_together_checked_and_moved() {
@@ -296,7 +396,7 @@ mod tests {
             "file",
             StepKind::Write {
                 path: target.to_str().unwrap().into(),
-                content: darkroom_contract::FileContent::Text("one two".into()),
+                content: FileContent::Text("one two".into()),
             },
         );
         step.mode = Some(0o4750);

@@ -9,13 +9,13 @@ use darkroom_journal::Waited;
 
 use super::file;
 use super::invocation::Invocation;
-use super::log::{keep, patience};
+use super::log::{Keeper, keep, patience};
 use super::record::AttemptRecord;
 use super::request::{Target, command, parcel};
 use super::revive::through_losses;
 use super::wrap::{INTERRUPTED_CODE, Place, Wrapped};
 use crate::folder::RunFolder;
-use crate::operation::{Condition, Operation};
+use crate::operation::{Condition, Operation, SecretForm};
 use crate::trouble::Trouble;
 use crate::{Scope, Stop};
 
@@ -31,6 +31,10 @@ pub(super) struct Job<'a> {
     /// The step's name.
     pub name: &'a str,
     pub timeout_seconds: u32,
+    /// Whether the run has secrets.
+    pub hides: bool,
+    /// What the script is given of them.
+    pub secrets: Option<(SecretForm, String)>,
     /// The wrapped text at a place.
     pub wrapped: &'a (dyn Fn(&Place) -> Option<Wrapped> + Sync),
 }
@@ -78,6 +82,9 @@ async fn until_taken(scope: &Scope, job: &Job<'_>, place: &Place) -> Result<Invo
         &command(job.target, job.name, &parcel.command, job.timeout_seconds),
     );
     through_losses(scope, job.target, "send", |scope| async move {
+        if let Some((form, text)) = &job.secrets {
+            send_secret(&scope, job, *form, text, place).await?;
+        }
         if let Some((text, folder)) = &parcel.file {
             file::push(&scope, job.folder, job.target, text.as_bytes(), folder).await?;
         }
@@ -85,6 +92,29 @@ async fn until_taken(scope: &Scope, job: &Job<'_>, place: &Place) -> Result<Invo
         Ok((!ended.is_lost()).then_some(ended))
     })
     .await
+}
+
+/// Sends what the script is given of secrets. Each time anew: an attempt that began has
+/// taken what there was.
+async fn send_secret(
+    scope: &Scope,
+    job: &Job<'_>,
+    form: SecretForm,
+    text: &str,
+    place: &Place,
+) -> Result<(), Stop> {
+    let kept = job.folder.keep(text.as_bytes());
+    let file = kept.map_err(|error| Stop::Failed(Trouble::file("write", "files", &error)))?;
+    let operation = Operation::SendSecret {
+        region: job.target.region.clone(),
+        instance: job.target.instance.clone(),
+        file,
+        form,
+        folder: place.secrets(),
+    };
+    scope.run(operation).await?;
+    darkroom_failpoint::reach("engine.secret").await;
+    Ok(())
 }
 
 /// Sends a command and waits for its end.
@@ -128,7 +158,12 @@ async fn record(
 ) -> Result<AttemptRecord, Stop> {
     let to = format!("logs/{}/{}.log", job.path, place.attempt);
     let log = format!("{}/log", place.folder());
-    let measured = keep(scope, job.folder, job.target, invocation, &log, &to).await?;
+    let keeper = Keeper {
+        target: job.target,
+        folder: job.folder,
+        hides: job.hides,
+    };
+    let measured = keep(scope, keeper, invocation, &log, &to).await?;
     Ok(AttemptRecord {
         attempt: place.attempt.clone(),
         ended: if interrupted {

@@ -6,7 +6,7 @@ use darkroom_contract::{Expectations, FileContent, Step, StepKind};
 use darkroom_runtime::Component;
 
 use super::record::{AttemptRecord, StepRecord};
-use super::request::{Sent, Target, slice_folder, wrapped};
+use super::request::{Sent, Target, secrets, slice_folder, wrapped};
 use super::script::{Job, attempt};
 use super::{file, log, reboot};
 use crate::event::{Events, Kind};
@@ -29,6 +29,8 @@ pub(crate) struct Hands {
     pub target: Target,
     pub folder: RunFolder,
     pub events: Events,
+    /// Whether the run has secrets, which must not be in what is kept of a step.
+    pub hides: bool,
 }
 
 /// Carries out `step` of `component` at `path`.
@@ -106,6 +108,8 @@ async fn commanded(
         path: &path,
         name: &step.name,
         timeout_seconds: step.timeout_seconds,
+        hides: hands.hides,
+        secrets: secrets(step),
         wrapped: &text,
     };
     let mut pause = PAUSE;
@@ -126,7 +130,12 @@ async fn commanded(
         let to = format!("collected/{}", record.path);
         // Among the receipts, which go: beside the file it would get into the image.
         let packed = format!("{}/collected.gz", first.folder());
-        log::bring(scope, &hands.folder, &hands.target, remote, &packed, &to).await?;
+        let keeper = log::Keeper {
+            target: &hands.target,
+            folder: &hands.folder,
+            hides: hands.hides,
+        };
+        log::bring(scope, keeper, remote, &packed, &to).await?;
         record.collected = Some(to);
     }
     Ok(())
@@ -185,7 +194,8 @@ fn last_line(record: &AttemptRecord, folder: &RunFolder) -> Option<String> {
     text.trim().lines().next_back().map(ToOwned::to_owned)
 }
 
-/// The bytes that a `write` step sends, and whether they are the archive of a folder.
+/// The bytes that a `write` step sends, and whether they are the archive of a folder. A
+/// text with secrets in it goes another way, see [`secrets`].
 pub(crate) fn content(
     component: Option<&Component>,
     step: &Step,
@@ -194,6 +204,7 @@ pub(crate) fn content(
         return Ok(None);
     };
     Ok(Some(match content {
+        FileContent::Text(_) if secrets(step).is_some() => return Ok(None),
         FileContent::Text(text) => (text.clone().into_bytes(), false),
         FileContent::Bytes(bytes) => (bytes.clone(), false),
         FileContent::Asset(name) => asset(component, name)?,

@@ -19,6 +19,12 @@
 //! folder. Each file is synced before what depends on it, so a power cut at any line
 //! leaves one of these three states.
 //!
+//! **Secrets** come by file, into a folder beside the receipt that the agent's user alone
+//! can read: `value-*` holds exports for the shell or a file's text, `mask-*` what must
+//! not be in the log. Whoever comes past them removes them: the first attempt when it has
+//! read them, a later one whatever it finds, and the clean-up. Where a script was given
+//! secrets its log is masked before it leaves the instance, at its end.
+//!
 //! Everything here is a pure function of its arguments: `plan` shows the very text that
 //! `build` sends. The run's id stands in it in one line, or in none where the text is sent
 //! by file, so that nothing else depends on the run: no length, no digest. The module
@@ -54,6 +60,11 @@ impl Place {
         format!("{}/{}/{}/{}", self.root, self.run, self.step, self.attempt)
     }
 
+    /// The folder of the attempt's secrets, beside the receipt.
+    pub fn secrets(&self) -> String {
+        format!("{}.secret", self.folder())
+    }
+
     /// The line that a wrapper prints when it finds its script interrupted.
     pub fn interrupted_mark(&self) -> String {
         format!(
@@ -72,8 +83,24 @@ pub struct Script<'a> {
     pub user: Option<&'a str>,
     /// The working directory; none is the user's home.
     pub directory: Option<&'a str>,
+    /// Its arguments, in order.
+    pub arguments: &'a [String],
     /// Variables in order; a later one of the same name wins.
     pub environment: &'a [(String, String)],
+    /// What has been sent to [`Place::secrets`].
+    pub secrets: Secrets,
+}
+
+/// What a script is given beside its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// Nothing.
+    #[default]
+    None,
+    /// Exports of variables.
+    Environment,
+    /// A file that the script itself reads.
+    File,
 }
 
 /// One word of the POSIX shell that stands for exactly this text.
@@ -81,17 +108,12 @@ pub struct Script<'a> {
 /// Single quotes take everything but themselves and NUL, which no argument can hold
 /// and the contract refuses.
 pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('\'');
-    for c in text.chars() {
-        if c == '\'' {
-            quoted.push_str("'\\''");
-        } else {
-            quoted.push(c);
-        }
-    }
-    quoted.push('\'');
-    quoted
+    format!("'{}'", escape(text))
+}
+
+/// What stands for this text between single quotes.
+pub fn escape(text: &str) -> String {
+    text.replace('\'', "'\\''")
 }
 
 /// A wrapped script: a POSIX shell script that still has to be told its run.
@@ -124,12 +146,29 @@ pub fn wrap(place: &Place, script: &Script<'_>) -> Wrapped {
         quote(&attempt)
     );
     let _ = writeln!(body, "mark={INTERRUPTED_MARK}\"$run\"/{}", quote(&attempt));
-    body.push_str(&LOOK_FIRST.replace("@CODE@", &INTERRUPTED_CODE.to_string()));
+    let forget = match script.secrets {
+        Secrets::None => "",
+        Secrets::Environment | Secrets::File => "rm -rf \"$d.secret\"; ",
+    };
+    body.push_str(
+        &LOOK_FIRST
+            .replace("@CODE@", &INTERRUPTED_CODE.to_string())
+            .replace("@FORGET@", forget),
+    );
+    if script.secrets == Secrets::Environment {
+        body.push_str(TAKE_SECRETS);
+    }
     push_script(&mut body, script.text);
     body.push_str("begin() {\n");
     push_beginning(&mut body, script);
     body.push_str("}\n");
     body.push_str(RUN);
+    body.push_str(match script.secrets {
+        Secrets::None => STREAM,
+        Secrets::Environment => MASK,
+        Secrets::File => "wait \"$pid\"; code=$?\nrm -rf \"$d.secret\"\ncat \"$d/log\"\n",
+    });
+    body.push_str(RECEIPT);
     Wrapped { body }
 }
 
@@ -141,8 +180,8 @@ const INTERRUPTED_MARK: &str = "'darkroom: interrupted '";
 /// passed by everybody and listed by nobody: a script that runs as another user must
 /// reach its file.
 const LOOK_FIRST: &str = r#"boot=$(cat /proc/sys/kernel/random/boot_id)
-ended() { cat "$d/log"; exit "$(cat "$d/exit")"; }
-interrupted() { printf '%s\n' "$mark"; exit @CODE@; }
+ended() { @FORGET@cat "$d/log"; exit "$(cat "$d/exit")"; }
+interrupted() { @FORGET@printf '%s\n' "$mark"; exit @CODE@; }
 if [ -f "$d/exit" ]; then ended; fi
 if [ -f "$d/started" ]; then
   if [ "$(cat "$d/started")" = "$boot" ]; then
@@ -159,19 +198,28 @@ old=$(umask); umask 066; mkdir -p "$d" || exit 1
 umask 077
 "#;
 
-/// Runs `begin`, streams its log and leaves the receipt. `tail --pid` ends by itself
-/// when the script has ended, even if a daemon of it still holds the log open; where
-/// tail can't do that (busybox), the log is printed at the end. The log is appended to,
-/// so that whoever opens it again by `/dev/stderr` writes over nobody's lines. A `sync`
-/// before coreutils 8.24 syncs everything and says that it ignores its arguments, which
-/// is none of the script's output.
+/// Takes the secrets into variables that no other process sees, and removes their files.
+const TAKE_SECRETS: &str = r#"unset values masks
+values=$(cat "$d.secret"/value-*) && masks=$(cat "$d.secret"/mask-*) ||
+  { echo 'darkroom: the secrets did not arrive'; exit 1; }
+rm -rf "$d.secret"
+"#;
+
+/// Runs `begin`. The log is appended to, so that whoever opens it again by `/dev/stderr`
+/// writes over nobody's lines. A `sync` before coreutils 8.24 syncs everything and says
+/// that it ignores its arguments, which is none of the script's output.
 const RUN: &str = r#"printf '%s\n' "$boot" > "$d/started" && : > "$d/log" && sync "$d/started" "$d" 2>/dev/null ||
   { echo "darkroom: the receipt in $d can't be written"; exit 1; }
 umask "$old"
 begin >> "$d/log" 2>&1 < /dev/null &
 pid=$!
 printf '%s\n' "$pid" > "$d/pid"
-if tail --help 2>/dev/null | grep -q -e '--pid'; then
+"#;
+
+/// Streams the log. `tail --pid` ends by itself when the script has ended, even if a
+/// daemon of it still holds the log open; where tail can't do that (busybox), the log is
+/// printed at the end.
+const STREAM: &str = r#"if tail --help 2>/dev/null | grep -q -e '--pid'; then
   tail -f -s 0.05 -c +1 --pid="$pid" "$d/log" 2>/dev/null &
   follow=$!
 else
@@ -179,7 +227,32 @@ else
 fi
 wait "$pid"; code=$?
 if [ -n "$follow" ]; then wait "$follow"; else cat "$d/log"; fi
-printf '%s\n' "$code" > "$d/exit.new" && sync "$d/log" "$d/exit.new" 2>/dev/null && mv "$d/exit.new" "$d/exit" && sync "$d" 2>/dev/null
+"#;
+
+/// Prints the log at its end, when it can be masked: what to look for comes by a
+/// here-document, which is in nobody's arguments. Not while it grows: one awk reads its
+/// input in blocks of its own, and another knows no other way.
+const MASK: &str = r#"wait "$pid"; code=$?
+LC_ALL=C awk '
+NR == FNR { if ($0 != "") hide[++n] = $0; next }
+{ line = $0
+  for (i = 1; i <= n; i++) {
+    out = ""
+    while ((at = index(line, hide[i])) > 0) {
+      out = out substr(line, 1, at - 1) "***"
+      line = substr(line, at + length(hide[i]))
+    }
+    line = out line
+  }
+  print line }' - "$d/log" > "$d/log.new" <<DARKROOM_MASKS || echo 'darkroom: the output is not shown: it holds secrets, and awk is missing' > "$d/log.new"
+$masks
+DARKROOM_MASKS
+mv "$d/log.new" "$d/log"
+cat "$d/log"
+"#;
+
+/// Leaves the receipt.
+const RECEIPT: &str = r#"printf '%s\n' "$code" > "$d/exit.new" && sync "$d/log" "$d/exit.new" 2>/dev/null && mv "$d/exit.new" "$d/exit" && sync "$d" 2>/dev/null
 exit "$code"
 "#;
 
@@ -205,7 +278,16 @@ fn push_script(text: &mut String, script: &str) {
 /// the shell. After the environment no variable of the wrapper is read: the author may
 /// have named one alike.
 fn push_beginning(text: &mut String, script: &Script<'_>) {
-    text.push_str("  set -- \"$d/script\"\n");
+    let secrets = script.secrets == Secrets::Environment;
+    text.push_str("  set --");
+    if secrets {
+        text.push_str(" \"$values\"");
+    }
+    text.push_str(" \"$d/script\"");
+    for argument in script.arguments {
+        let _ = write!(text, " {}", quote(argument));
+    }
+    text.push('\n');
     let user = script.user.filter(|user| *user != "root");
     if let Some(user) = user {
         let quoted = quote(user);
@@ -219,6 +301,9 @@ fn push_beginning(text: &mut String, script: &Script<'_>) {
     for (name, value) in script.environment {
         let _ = writeln!(text, "  export {name}={}", quote(value));
     }
+    if secrets {
+        text.push_str("  eval \"$1\"\n  shift\n");
+    }
     match script.directory {
         Some(directory) => {
             let _ = writeln!(text, "  cd {} || exit 1", quote(directory));
@@ -226,9 +311,9 @@ fn push_beginning(text: &mut String, script: &Script<'_>) {
         None => text.push_str("  cd \"$HOME\" 2>/dev/null || cd /\n"),
     }
     let run = if script.text.starts_with("#!") {
-        "\"$1\""
+        "\"$@\""
     } else {
-        "/bin/sh \"$1\""
+        "/bin/sh \"$@\""
     };
     match user {
         Some(user) => {
@@ -403,6 +488,71 @@ mod tests {
         let text = wrap(&place(root.path()), &script).command("run");
         let out = run(root.path(), &text);
         assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
+    }
+
+    #[test]
+    fn secrets_reach_the_script_alone_and_leave_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let secret = "it's \"q\"\n$(id) `id` \\ end";
+        let plain = [("A".to_owned(), "plain".to_owned())];
+        let text = "printf '%s|%s' \"$KEY\" \"$A\" > \"$OUT\"; echo \"is $KEY.\"; env >&2; exit 4";
+        let script = Script {
+            text,
+            environment: &plain,
+            secrets: Secrets::Environment,
+            ..Script::default()
+        };
+        let place = place(root.path());
+        let out = root.path().join("out");
+        let send = || {
+            std::fs::create_dir_all(place.secrets()).unwrap();
+            let exports = format!(
+                "export KEY={}\nexport OUT={}\n",
+                quote(secret),
+                quote(out.to_str().unwrap())
+            );
+            // As if it had been longer than a slice.
+            let (one, two) = exports.split_at(20);
+            for (name, text) in [("value-000000", one), ("value-000001", two)] {
+                std::fs::write(format!("{}/{name}", place.secrets()), text).unwrap();
+            }
+            let masks = format!("$(id) `id` \\ end\nit's \"q\"");
+            std::fs::write(format!("{}/mask-000000", place.secrets()), masks).unwrap();
+        };
+        send();
+        let wrapped = wrap(&place, &script).command("run");
+        let first = run(root.path(), &wrapped);
+        let said = String::from_utf8(first.stdout).unwrap();
+        assert!(said.starts_with("is ***\n***.\n"), "{said}");
+        assert!(said.contains("KEY=***\n***\n"), "{said}");
+        assert_eq!((first.status.code(), first.stderr), (Some(4), Vec::new()));
+        assert_eq!(
+            std::fs::read_to_string(&out).unwrap(),
+            format!("{secret}|plain")
+        );
+        assert!(!Path::new(&place.secrets()).exists());
+        // The receipt has no more than what was said, and what is sent again goes.
+        send();
+        let again = run(root.path(), &wrapped);
+        assert_eq!(String::from_utf8(again.stdout).unwrap(), said);
+        assert!(!Path::new(&place.secrets()).exists());
+        // A power cut at the moment at which they were there.
+        let folder = place.folder();
+        std::fs::remove_file(format!("{folder}/exit")).unwrap();
+        std::fs::write(format!("{folder}/started"), "another boot").unwrap();
+        send();
+        let cut = run(root.path(), &wrapped);
+        assert_eq!(cut.status.code(), Some(INTERRUPTED_CODE));
+        assert!(!Path::new(&place.secrets()).exists());
+        // They never came.
+        std::fs::remove_dir_all(&folder).unwrap();
+        let lost = run(root.path(), &wrapped);
+        assert_eq!(lost.status.code(), Some(1));
+        assert!(
+            String::from_utf8(lost.stdout)
+                .unwrap()
+                .contains("did not arrive")
+        );
     }
 
     #[test]

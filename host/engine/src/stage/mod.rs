@@ -65,6 +65,7 @@ impl Work<'_> {
             },
             folder: self.folder.clone(),
             events: self.events.clone(),
+            hides: !self.checked.resolved.secrets.is_empty(),
         }
     }
 
