@@ -31,6 +31,12 @@ pub fn script(name: impl AsRef<str>, body: &str) -> Step {
     shell(name, format!("{OPENING}{body}{END}")).environment("ROOT", root.trim_end_matches('/'))
 }
 
+/// Declares a script that only looks, with the same functions before its `body`.
+pub fn look(name: impl AsRef<str>, body: &str) -> Step {
+    let root = machine::root();
+    shell(name, format!("{OPENING}{body}")).environment("ROOT", root.trim_end_matches('/'))
+}
+
 /// Whether one of these scripts changed something. It asks, so it belongs behind the
 /// last step that a plan should show. A script that says nothing counts as a change.
 pub fn made(steps: &[Step]) -> bool {

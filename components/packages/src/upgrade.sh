@@ -1,3 +1,9 @@
-finish_interrupted
+"${manager}_prepare"
 refresh
-get upgrade --with-new-pkgs
+before=$("${manager}_inventory")
+"${manager}_upgrade"
+if [ "$("${manager}_inventory")" = "$before" ]; then
+    echo 'all packages were new'
+else
+    changed 'upgraded packages'
+fi
