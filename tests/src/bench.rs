@@ -536,7 +536,9 @@ fn beginning(step: &Step, script: &str, place: &str) -> String {
         Some(folder) => format!("cd {} || exit 1", quote(folder)),
         None => "cd \"$HOME\" 2>/dev/null || cd /".to_owned(),
     });
-    lines.push(format!("exec {run}\n"));
+    let arguments = step.arguments.iter().map(|value| quote(value));
+    let words: Vec<_> = [run].into_iter().chain(arguments).collect();
+    lines.push(format!("exec {}\n", words.join(" ")));
     lines.join("\n")
 }
 
