@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// Files of a machine that has been used; those of the second list must stay.
-const GOES: [&str; 21] = [
+const GOES: [&str; 27] = [
     "etc/ssh/ssh_host_rsa_key",
     "etc/ssh/ssh_host_rsa_key.pub",
     "root/.bash_history",
@@ -22,6 +22,12 @@ const GOES: [&str; 21] = [
     "var/cache/apt/pkgcache.bin",
     "var/lib/apt/lists/mirror_Packages",
     "var/lib/apt/lists/.darkroom-refreshed",
+    "var/cache/zypp/packages/x.rpm",
+    "var/cache/apk/APKINDEX.1.tar.gz",
+    "var/lib/wicked/lease-eth0.xml",
+    "var/lib/NetworkManager/secret_key",
+    "var/lib/systemd/coredump/core.1",
+    "var/spool/mail/root",
     "var/lib/cloud/instance/user-data.txt",
     "var/lib/cloud/data/instance-id",
     "var/lib/dhcp/dhclient.eth0.leases",
@@ -73,17 +79,19 @@ fn put(root: &Path, file: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn run(root: &TempDir, step: &Declared) {
+/// Whether it changed something.
+fn run(root: &TempDir, step: &Declared) -> bool {
     let home = tempfile::tempdir().unwrap();
     let outcome = step.run(home.path(), home.path());
     assert_eq!(outcome.exit_code, 0, "{}", outcome.output);
     assert!(root.path().join("etc").exists());
+    outcome.output.ends_with("changed: yes\n")
 }
 
 #[test]
 fn what_must_not_be_in_an_image_goes_and_the_rest_stays() {
     let (root, step) = machine();
-    run(&root, &step);
+    assert!(run(&root, &step));
     let path = |file: &str| root.path().join(file);
     for file in GOES {
         assert!(!path(file).exists(), "{file} is still there");
@@ -121,10 +129,14 @@ fn what_must_not_be_in_an_image_goes_and_the_rest_stays() {
 }
 
 #[test]
-fn it_can_be_repeated_and_runs_on_a_bare_root() {
+fn repeated_it_changes_nothing_and_it_runs_on_a_bare_root() {
     let (root, step) = machine();
-    run(&root, &step);
-    run(&root, &step);
+    assert!(run(&root, &step));
+    // What a running machine writes by itself is no change.
+    put(root.path(), "var/log/syslog", "again\n");
+    put(root.path(), "tmp/again", "");
+    assert!(!run(&root, &step));
+    assert!(!root.path().join("tmp/again").exists());
     let bare = tempfile::tempdir().unwrap();
     fs::create_dir(bare.path().join("etc")).unwrap();
     let step = Machine::debian()
@@ -132,7 +144,49 @@ fn it_can_be_repeated_and_runs_on_a_bare_root() {
         .build::<Generalize>()
         .steps
         .remove(0);
-    run(&bare, &step);
+    assert!(!run(&bare, &step));
+}
+
+#[test]
+fn what_it_is_told_to_it_takes_away_or_leaves() {
+    let (root, _) = machine();
+    let agent = [
+        "usr/local/share/aliyun-assist/2.2/aliyun-service",
+        "etc/systemd/system/aliyun.service",
+        "usr/sbin/aliyun-service",
+    ];
+    for file in agent {
+        put(root.path(), file, "");
+    }
+    put(
+        root.path(),
+        "home/ann lee/.ssh/authorized_keys",
+        "ssh-ed25519 AAAA\n",
+    );
+    let machine = Machine::debian().root(root.path().to_str().unwrap());
+    let step = |machine: Machine| machine.build::<Generalize>().steps.remove(0);
+    run(&root, &step(machine.clone().argument("keep-logs", true)));
+    assert_eq!(
+        fs::read_to_string(root.path().join("var/log/syslog")).unwrap(),
+        "content\n"
+    );
+    for file in agent {
+        assert!(root.path().join(file).exists(), "{file}");
+    }
+    let told = machine
+        .argument("remove-agent", true)
+        .argument("authorized-keys", true);
+    assert!(run(&root, &step(told.clone())));
+    for file in agent {
+        assert!(!root.path().join(file).exists(), "{file}");
+    }
+    for file in [
+        "root/.ssh/authorized_keys",
+        "home/ann lee/.ssh/authorized_keys",
+    ] {
+        assert!(!root.path().join(file).exists(), "{file}");
+    }
+    assert!(!run(&root, &step(told)));
 }
 
 #[test]
