@@ -4,6 +4,10 @@
 //! the finished image. They are two parameters because a builder's own tester runs by
 //! default with the same arguments, and a script that builds must not run again in a test.
 //!
+//! Whether a script has to run at all, only its author knows: with `creates` or `unless`
+//! it is looked first, and a second application is no change. Without them the script
+//! runs every time.
+//!
 //! It must not look into the scripts, nor paste anything into them: values go by `env`.
 
 use darkroom::{
@@ -22,6 +26,17 @@ impl About for Shell {
             .parameter(Parameter::text(
                 "test",
                 "The script that tests: exit code 0 is a passed case",
+            ))
+            .parameter(
+                Parameter::text(
+                    "creates",
+                    "A path that the script makes: where it is there already, it does not run",
+                )
+                .pattern("^/"),
+            )
+            .parameter(Parameter::text(
+                "unless",
+                "A script that is run first: where it exits with 0, the other does not run",
             ))
             .parameter(Parameter::text("name", "What the step is called").keyword("maxLength", 100))
             .parameter(Parameter::map(
@@ -54,7 +69,13 @@ impl Builder for Shell {
     fn build() -> Result<(), String> {
         let script =
             inputs::text("script").ok_or("`script` is missing: there is nothing to run")?;
-        declare("script", &script)
+        if is_done()? {
+            change::tell(false);
+            return Ok(());
+        }
+        declare("script", &script)?;
+        change::tell(true);
+        Ok(())
     }
 }
 
@@ -68,12 +89,39 @@ impl Tester for Shell {
     }
 }
 
+/// Whether the script has nothing to do, which is asked on the machine.
+fn is_done() -> Result<bool, String> {
+    let mut done = false;
+    if let Some(path) = inputs::text("creates") {
+        let look = shell(change::named("look for", &path), LOOK).environment("CREATES", &path);
+        done = look.output().trim() == "yes";
+    }
+    if let Some(unless) = inputs::text("unless").filter(|_| !done) {
+        let look = shell("look whether it is done", unless).tolerate();
+        done = dress(look)?.succeeded();
+    }
+    Ok(done)
+}
+
+/// A link counts, wherever it leads.
+const LOOK: &str = r#"if [ -e "$CREATES" ] || [ -L "$CREATES" ]; then echo yes; else echo no; fi
+"#;
+
 /// The one step of either role.
 fn declare(role: &str, script: &str) -> Result<(), String> {
     let name = inputs::text("name").filter(|name| !name.is_empty());
-    let mut step = shell(name.unwrap_or_else(|| format!("run the {role}")), script)
-        .timeout(number("timeout", 600)?)
+    let step = shell(name.unwrap_or_else(|| format!("run the {role}")), script)
         .attempts(number("attempts", 1)?);
+    let step = dress(step)?;
+    if let Some(text) = inputs::text("expect") {
+        let _: Step = step.expect_output(text);
+    }
+    Ok(())
+}
+
+/// What all scripts of the template have in common.
+fn dress(step: Step) -> Result<Step, String> {
+    let mut step = step.timeout(number("timeout", 600)?);
     // Without `run_as` and `directory` it is root's home, as the contract says.
     if let Some(user) = inputs::text("user").filter(|user| user != "root") {
         step = step.run_as(user);
@@ -81,13 +129,9 @@ fn declare(role: &str, script: &str) -> Result<(), String> {
     if let Some(directory) = inputs::text("directory") {
         step = step.directory(directory);
     }
-    if let Some(text) = inputs::text("expect") {
-        step = step.expect_output(text);
-    }
-    let _: Step = inputs::map("env")
+    Ok(inputs::map("env")
         .into_iter()
-        .fold(step, |step, (name, value)| step.environment(name, value));
-    Ok(())
+        .fold(step, |step, (name, value)| step.environment(name, value)))
 }
 
 fn number(name: &str, default: i64) -> Result<u32, String> {
@@ -143,6 +187,44 @@ mod tests {
         let run = Machine::debian().build::<Shell>();
         assert!(run.result.unwrap_err().contains("`script` is missing"));
         assert!(run.steps.is_empty());
+    }
+
+    #[test]
+    fn a_script_that_is_done_does_not_run() {
+        let machine = Machine::debian().argument("script", "make");
+        let run = machine.build::<Shell>();
+        assert_eq!(run.published, [("changed".to_owned(), Json::Flag(true))]);
+
+        let creates = machine.clone().argument("creates", "/srv/it's");
+        for (answer, changed) in [("yes\n", false), ("no\n", true)] {
+            let creates = creates
+                .clone()
+                .answer("look for /srv/it's", Answer::output(answer));
+            let run = creates.build::<Shell>();
+            assert_eq!(run.published, [("changed".to_owned(), Json::Flag(changed))]);
+            assert_eq!(run.steps.len(), 1 + usize::from(changed));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("it's $(touch pwned)");
+        let look = || {
+            let creates = machine.clone().argument("creates", file.to_str().unwrap());
+            let run = creates.build::<Shell>();
+            run.steps[0].run(folder.path(), folder.path()).output
+        };
+        assert_eq!(look(), "no\n");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(look(), "yes\n");
+        assert!(!folder.path().join("pwned").exists());
+
+        let unless = machine
+            .argument("unless", "command -v it")
+            .argument("user", "ann");
+        let look = "look whether it is done";
+        for (answer, steps) in [(Answer::success(), 1), (Answer::exit(127), 2)] {
+            let run = unless.clone().answer(look, answer).build::<Shell>();
+            assert_eq!((run.result.clone(), run.steps.len()), (Ok(()), steps));
+            assert_eq!(run.step(look).user.as_deref(), Some("ann"));
+        }
     }
 
     #[test]
