@@ -7,7 +7,9 @@
 //! GET  /-/requests   ?after=N&limit=N&action=NAME   {requests: [Recorded], next}
 //! GET  /-/ledger     ?all=true                      {entries: [Entry], per_hour}
 //! GET  /-/sim        SimPlan and stock
-//! PUT  /-/sim        {rules?, latencies?, stock?}; what is absent stays as it is
+//! PUT  /-/sim        {rules?, latencies?, bases?, stock?}; what is absent stays as it is
+//! GET  /-/faults     FaultPlan
+//! PUT  /-/faults     FaultPlan, in the place of the one that was in force
 //! POST /-/stop       the server leaves
 //! POST /-/reset      {force?}: everything goes but accounts
 //! ```
@@ -23,10 +25,11 @@ use serde_json::{Value, json};
 
 use crate::answer;
 use crate::cloud::Cloud;
+use crate::fault_plan::{FaultPlan, FaultPlanError};
 use crate::files::PROTOCOL;
 use crate::jobs;
 use crate::service::Inner;
-use crate::sim::{Latencies, PlanError, Rule, SimPlan};
+use crate::sim::{Latencies, PlanError, Rule, SimBase, SimPlan};
 use crate::state::rows::{self, ImageRow, InstanceRow, SnapshotRow};
 use crate::state::stock::{self, Stock};
 use crate::state::store::StoreError;
@@ -92,6 +95,9 @@ pub struct SimChange {
     /// How long things take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latencies: Option<Latencies>,
+    /// Public images beside `debian-12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bases: Option<Vec<SimBase>>,
     /// What is sold out. Works with every driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<Vec<Stock>>,
@@ -165,6 +171,8 @@ async fn route(inner: &Arc<Inner>, request: &HttpRequest) -> Result<Value, Refus
         ("ledger", "GET") => show_ledger(cloud, request).await,
         ("sim", "GET") => show_sim(inner).await,
         ("sim", "PUT") => change_sim(inner, body(request)?).await,
+        ("faults", "GET") => value(&cloud.faults.show(&cloud.store).await?),
+        ("faults", "PUT") => set_faults(cloud, body(request)?).await,
         ("stop", "POST") => {
             inner.stop.notify_one();
             Ok(json!({"stopping": true}))
@@ -173,7 +181,7 @@ async fn route(inner: &Arc<Inner>, request: &HttpRequest) -> Result<Value, Refus
             let wish: Reset = body(request)?;
             reset(inner, wish.force).await
         }
-        ("ping" | "status" | "requests" | "ledger" | "sim" | "stop" | "reset", _) => {
+        ("ping" | "status" | "requests" | "ledger" | "sim" | "faults" | "stop" | "reset", _) => {
             Err(Refusal::Method)
         }
         _ => Err(Refusal::NotFound),
@@ -280,11 +288,13 @@ async fn show_sim(inner: &Inner) -> Result<Value, Refusal> {
         None => SimPlan::default(),
     };
     let stock = inner.cloud.store.read(stock::all).await?;
-    Ok(json!({"rules": plan.rules, "latencies": plan.latencies, "stock": stock}))
+    Ok(
+        json!({"rules": plan.rules, "latencies": plan.latencies, "bases": plan.bases, "stock": stock}),
+    )
 }
 
 async fn change_sim(inner: &Inner, change: SimChange) -> Result<Value, Refusal> {
-    if change.rules.is_some() || change.latencies.is_some() {
+    if change.rules.is_some() || change.latencies.is_some() || change.bases.is_some() {
         let sim = inner.sim.as_ref().ok_or_else(|| {
             Refusal::Conflict(
                 "commands really run here: they can't be scripted".to_owned(),
@@ -294,6 +304,7 @@ async fn change_sim(inner: &Inner, change: SimChange) -> Result<Value, Refusal> 
         let mut plan = sim.plan().await?;
         plan.rules = change.rules.unwrap_or(plan.rules);
         plan.latencies = change.latencies.unwrap_or(plan.latencies);
+        plan.bases = change.bases.unwrap_or(plan.bases);
         sim.set_plan(plan).await.map_err(|error| match error {
             PlanError::Store(error) => error.into(),
             other => Refusal::Bad(other.to_string()),
@@ -307,6 +318,17 @@ async fn change_sim(inner: &Inner, change: SimChange) -> Result<Value, Refusal> 
             .await?;
     }
     show_sim(inner).await
+}
+
+async fn set_faults(cloud: &Arc<Cloud>, plan: FaultPlan) -> Result<Value, Refusal> {
+    let set = cloud.faults.set(&cloud.store, plan).await;
+    set.map_err(|error| match error {
+        FaultPlanError::Store(error) => error.into(),
+        other => Refusal::Bad(other.to_string()),
+    })?;
+    // What was stuck may go on.
+    cloud.changed.notify_waiters();
+    value(&cloud.faults.show(&cloud.store).await?)
 }
 
 /// Tables whose rows go with a reset. Accounts are a file; the range, the id layout
@@ -381,6 +403,11 @@ async fn reset(inner: &Arc<Inner>, force: bool) -> Result<Value, Refusal> {
             .await
             .map_err(|error| Refusal::Inner(error.to_string()))?;
     }
+    cloud
+        .faults
+        .set(&cloud.store, FaultPlan::default())
+        .await
+        .map_err(|error| Refusal::Inner(error.to_string()))?;
     jobs::sweep(cloud);
     let loose = cloud.store.read(layers::loose).await?;
     Ok(json!({"reset": true, "layers_to_remove": loose.len()}))

@@ -9,12 +9,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use darkroom_ecs::action::ACTIONS;
 use darkroom_ecs::http::{HttpRequest, HttpResponse};
 use darkroom_ecs::params::Params;
 use darkroom_ecs::sign::{Claims, Format, SignatureGeneration};
-use darkroom_ecs::transport::MemoryTransport;
+use darkroom_ecs::transport::{MemoryTransport, TransportError};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -25,10 +26,11 @@ use crate::action::{self, Context, hex};
 use crate::admin;
 use crate::answer::render;
 use crate::auth;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, after};
 use crate::cloud::{Cloud, OpenError};
 use crate::driver::Driver;
 use crate::fault::Fault;
+use crate::fault_plan::FaultKind;
 use crate::files::{self, Account};
 use crate::network::Range;
 use crate::sandbox::{Sandbox, Settings as SandboxSettings};
@@ -129,6 +131,7 @@ impl Service {
         let (driver, sim): (Arc<dyn Driver>, Option<Sim>) = match settings.driver {
             DriverKind::Sim => {
                 let sim = Sim::open(&settings.root, Arc::clone(&clock))?;
+                sim.recall().await?;
                 (Arc::new(sim.clone()), Some(sim))
             }
             DriverKind::Sandbox => {
@@ -191,12 +194,30 @@ impl Service {
         let service = self.clone();
         MemoryTransport(Arc::new(move |request| {
             let service = service.clone();
-            async move { Ok(service.call(request).await) }.boxed()
+            async move {
+                let authority = request.authority.clone();
+                match service.answer(request).await {
+                    Answer::Response(response) => Ok(response),
+                    Answer::Lost => Err(TransportError::Broken {
+                        authority,
+                        detail: "lost, as the fault plan says".to_owned(),
+                    }),
+                }
+            }
+            .boxed()
         }))
     }
 
-    /// Answers a request. Its work is done even if nobody waits for the answer.
+    /// Answers a request that no fault plan is about, such as the admin API's.
     pub async fn call(&self, request: HttpRequest) -> HttpResponse {
+        match self.answer(request).await {
+            Answer::Response(response) => response,
+            Answer::Lost => unavailable(),
+        }
+    }
+
+    /// Answers a request. Its work is done even if nobody waits for the answer.
+    pub async fn answer(&self, request: HttpRequest) -> Answer {
         let inner = Arc::clone(&self.inner);
         let end = inner.cloud.end.clone();
         let work = tokio::spawn(async move {
@@ -207,10 +228,20 @@ impl Service {
             }
         });
         match work.await {
-            Ok(Some(response)) => response,
-            Ok(None) | Err(_) => unavailable(),
+            Ok(Some(answer)) => answer,
+            Ok(None) | Err(_) => Answer::Response(unavailable()),
         }
     }
+}
+
+/// What comes of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// An answer.
+    Response(HttpResponse),
+    /// The connection breaks instead, as a fault plan says. Whether anything was done
+    /// is not for the client to know.
+    Lost,
 }
 
 fn unavailable() -> HttpResponse {
@@ -223,9 +254,9 @@ fn unavailable() -> HttpResponse {
     }
 }
 
-async fn handle(inner: &Arc<Inner>, request: HttpRequest) -> HttpResponse {
+async fn handle(inner: &Arc<Inner>, request: HttpRequest) -> Answer {
     if request.path().starts_with(admin::PREFIX) {
-        return admin::handle(inner, &request).await;
+        return Answer::Response(admin::handle(inner, &request).await);
     }
     let request_id = uuid::Uuid::new_v4().to_string().to_uppercase();
     let hosts = inner
@@ -235,7 +266,7 @@ async fn handle(inner: &Arc<Inner>, request: HttpRequest) -> HttpResponse {
         .clone();
     match auth::check(&inner.cloud, &hosts, &request).await {
         Ok((account, claims)) => serve(inner, &account, claims, request_id).await,
-        Err(fault) => refuse(inner, &request, fault, &request_id).await,
+        Err(fault) => Answer::Response(refuse(inner, &request, fault, &request_id).await),
     }
 }
 
@@ -283,7 +314,7 @@ async fn serve(
     account: &Account,
     claims: Claims,
     request_id: String,
-) -> HttpResponse {
+) -> Answer {
     let cloud = &inner.cloud;
     let mut record = record(account, &claims, &request_id, cloud.clock.now());
     let mutating = ACTIONS
@@ -295,22 +326,33 @@ async fn serve(
         match cloud.store.write(move |tx| requests::add(tx, &early)).await {
             Ok(added) => number = Some(added),
             Err(error) => {
-                return render(
+                return Answer::Response(render(
                     &claims.action,
                     claims.format,
                     &request_id,
                     Err(error.into()),
-                );
+                ));
             }
         }
     }
-    let context = Context {
-        cloud: Arc::clone(cloud),
-        account: account.id.clone(),
-        now: cloud.clock.now(),
-        token: None,
+    let planned = planned(cloud, &claims).await;
+    let refusal = planned.as_ref().and_then(FaultKind::refusal);
+    let refusal = match planned {
+        Some(FaultKind::LoseRequest) => Some(Fault::internal(&"lost on the way")),
+        _ => refusal,
     };
-    let outcome = action::dispatch(context, &claims.action, &claims.version, &claims.params).await;
+    let outcome = match refusal {
+        Some(fault) => Err(fault),
+        None => {
+            let context = Context {
+                cloud: Arc::clone(cloud),
+                account: account.id.clone(),
+                now: cloud.clock.now(),
+                token: None,
+            };
+            action::dispatch(context, &claims.action, &claims.version, &claims.params).await
+        }
+    };
     let code = outcome.as_ref().err().map(|fault| fault.code.to_string());
     let status = outcome.as_ref().err().map_or(200, |fault| fault.status);
     record.status = Some(status);
@@ -326,7 +368,38 @@ async fn serve(
         let error: StoreError = error;
         tracing::error!(%error, "an answer is not recorded");
     }
-    render(&claims.action, claims.format, &request_id, outcome)
+    if let Some(FaultKind::LoseRequest | FaultKind::LoseResponse) = planned {
+        return Answer::Lost;
+    }
+    let mut response = render(&claims.action, claims.format, &request_id, outcome);
+    let after = planned.as_ref().and_then(FaultKind::retry_after);
+    response.headers.extend(
+        after.map(|seconds| ("x-acs-retry-after".to_owned(), seconds.to_string())),
+    );
+    Answer::Response(response)
+}
+
+/// What goes wrong on purpose. A delay has passed when this returns.
+async fn planned(cloud: &Arc<Cloud>, claims: &Claims) -> Option<FaultKind> {
+    let found = cloud
+        .faults
+        .of_request(&cloud.store, &claims.action, &claims.params)
+        .await;
+    match found {
+        Ok(Some(FaultKind::Delay(seconds))) => {
+            let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            cloud
+                .clock
+                .sleep_until(after(cloud.clock.now(), span))
+                .await;
+            None
+        }
+        Ok(found) => found,
+        Err(error) => {
+            tracing::error!(%error, "the fault plan can't be read");
+            None
+        }
+    }
 }
 
 fn record(account: &Account, claims: &Claims, request_id: &str, at: jiff::Timestamp) -> Recorded {

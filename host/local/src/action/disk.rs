@@ -1,4 +1,5 @@
-//! Disks. Each instance has one, the system disk, which goes with it.
+//! Disks. Each instance has a system disk and may have others; all go with it. Only the
+//! system disk is really there: the others are on the bill and in images.
 
 use darkroom_ecs::action::{DescribeDisks, DescribeDisksResponse, Disk, DiskStatus, Disks};
 
@@ -61,14 +62,17 @@ fn wanted(asked: &DescribeDisks, row: &DiskRow) -> bool {
             .disk_name
             .as_ref()
             .is_none_or(|name| fits(name, &row.name))
-        && word(&asked.disk_type, "system")
+        && word(&asked.disk_type, row.part.word())
         && word(&asked.category, &row.category)
         && asked
             .status
             .as_ref()
             .is_none_or(|status| *status == DiskStatus::InUse || status.as_str() == "All")
         && asked.zone_id.as_ref().is_none_or(|zone| *zone == row.zone)
-        && asked.snapshot_id.is_none()
+        && asked
+            .snapshot_id
+            .as_ref()
+            .is_none_or(|id| row.snapshot.as_ref() == Some(id))
         && asked.encrypted != Some(true)
         && tagged(&row.tags, &asked.tag)
 }
@@ -81,12 +85,13 @@ fn shown(row: DiskRow) -> Disk {
         description: row.description,
         region_id: row.region,
         zone_id: row.zone,
-        r#type: "system".to_owned(),
+        r#type: row.part.word().to_owned(),
+        source_snapshot_id: row.snapshot.unwrap_or_default(),
         category: row.category,
         size: row.size_gib,
         status: DiskStatus::InUse,
         instance_id: row.instance,
-        device: "/dev/xvda".to_owned(),
+        device: row.device,
         image_id: row.image,
         delete_with_instance: true,
         disk_charge_type: "PostPaid".to_owned(),

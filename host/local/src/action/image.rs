@@ -10,7 +10,7 @@ use darkroom_ecs::action::{
     ModifyImageAttributeResponse,
 };
 use darkroom_ecs::error::ErrorCode;
-use darkroom_ecs::id::{AccountId, ImageId, RegionId};
+use darkroom_ecs::id::{AccountId, ImageId, RegionId, SnapshotId};
 use rusqlite::Transaction;
 
 use super::page::{self, Paging};
@@ -20,7 +20,7 @@ use crate::driver::{Base, DriverError};
 use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Task};
-use crate::state::rows::{self, ImageRow, InstanceRow, Placed, System};
+use crate::state::rows::{self, ImageRow, InstanceRow, Part, Placed, SYSTEM_DEVICE, System};
 use crate::state::store::StoreError;
 use crate::state::{layers, ledger};
 
@@ -192,6 +192,7 @@ fn publish(tx: &Transaction<'_>, region: &RegionId, base: &Base) -> Result<(), F
         status: ImageStatus::Available,
         size_gib: BASE_SIZE,
         snapshot: None,
+        data: Vec::new(),
         layers: Vec::new(),
         base: Some(base.digest.clone()),
         copied_from: None,
@@ -362,7 +363,7 @@ fn wanted(asked: &DescribeImages, cx: &Context, row: &ImageRow) -> bool {
         && asked
             .snapshot_id
             .as_ref()
-            .is_none_or(|id| row.snapshot.as_ref() == Some(id))
+            .is_none_or(|id| row.snapshots().any(|one| one == id))
         && asked.is_support_cloudinit != Some(true)
         && asked
             .is_public
@@ -376,14 +377,19 @@ fn shown(row: ImageRow, cx: &Context, usage: &str) -> Image {
         ImageStatus::Available | ImageStatus::Deprecated => "100%",
         _ => "0%",
     };
-    let mapping = row.snapshot.as_ref().map(|snapshot| DiskDeviceMapping {
-        device: "/dev/xvda".to_owned(),
+    let disk = |device: &str, snapshot: &SnapshotId, size: u32, part: Part| DiskDeviceMapping {
+        device: device.to_owned(),
         snapshot_id: snapshot.clone(),
-        size: row.size_gib.to_string(),
-        r#type: "system".to_owned(),
+        size: size.to_string(),
+        r#type: part.word().to_owned(),
         progress: progress.to_owned(),
         ..DiskDeviceMapping::default()
-    });
+    };
+    let system = row.snapshot.iter();
+    let system = system.map(|one| disk(SYSTEM_DEVICE, one, row.size_gib, Part::System));
+    let data = row.data.iter();
+    let data = data.map(|one| disk(&one.device, &one.snapshot, one.size_gib, Part::Data));
+    let mapping: Vec<_> = system.chain(data).collect();
     Image {
         image_id: row.id,
         image_name: row.name,
@@ -415,7 +421,7 @@ fn shown(row: ImageRow, cx: &Context, usage: &str) -> Image {
         resource_group_id: String::new(),
         tags: shown_tags(&row.tags),
         disk_device_mappings: DiskDeviceMappings {
-            disk_device_mapping: mapping.into_iter().collect(),
+            disk_device_mapping: mapping,
         },
     }
 }

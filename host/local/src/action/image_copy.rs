@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, CopyPhase, Job, Task};
 use crate::state::layers;
-use crate::state::rows::{self, ImageRow, RowTag, SnapshotRow};
+use crate::state::rows::{self, DataPart, ImageRow, Part, RowTag, SnapshotRow};
 
 impl Serve for CopyImage {
     fn token(&self) -> Option<&str> {
@@ -114,6 +114,7 @@ fn make(
         description: String::new(),
         disk: DiskId::default(),
         disk_size_gib: source.size_gib,
+        part: Part::System,
         system: source.system.clone(),
         status: SnapshotStatus::Progressing,
         layers: source.layers.clone(),
@@ -132,6 +133,7 @@ fn make(
         description: request.destination_description.clone().unwrap_or_default(),
         status: ImageStatus::Waiting,
         snapshot: Some(copied.id.clone()),
+        data: copy_data(tx, &copied, &source)?,
         base: None,
         copied_from: Some((source.region.clone(), source.id.clone())),
         shares: Vec::new(),
@@ -160,6 +162,31 @@ fn make(
     };
     Token::keep(cx.token.as_ref(), tx, &response)?;
     Ok((number, response))
+}
+
+/// Writes down the snapshots of a copy's data disks.
+fn copy_data(
+    tx: &Transaction<'_>,
+    system: &SnapshotRow,
+    source: &ImageRow,
+) -> Result<Vec<DataPart>, Fault> {
+    let mut parts = Vec::new();
+    for part in &source.data {
+        let row = SnapshotRow {
+            id: new_id("s-"),
+            disk_size_gib: part.size_gib,
+            part: Part::Data,
+            layers: Vec::new(),
+            size_bytes: 0,
+            ..system.clone()
+        };
+        parts.push(DataPart {
+            snapshot: row.id.clone(),
+            ..part.clone()
+        });
+        rows::put(tx, &row)?;
+    }
+    Ok(parts)
 }
 
 impl Serve for CancelCopyImage {
@@ -191,11 +218,8 @@ impl Serve for CancelCopyImage {
                 job_rows::remove(tx, *number)?;
                 layers::release(tx, row.id.as_str())?;
                 rows::remove::<ImageRow>(tx, row.id.as_str())?;
-                let copied = row
-                    .snapshot
-                    .as_ref()
-                    .map(|id| snapshot::mine(tx, &account, id));
-                if let Some(copied) = copied.transpose()? {
+                for id in row.snapshots() {
+                    let copied = snapshot::mine(tx, &account, id)?;
                     snapshot::remove(tx, &copied, now)?;
                 }
                 Ok(())

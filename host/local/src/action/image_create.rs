@@ -1,19 +1,24 @@
-//! Making an image of a stopped instance, or of a snapshot.
+//! Making an image of an instance, running or stopped, or of snapshots.
 
-use darkroom_ecs::action::{CreateImage, CreateImageResponse, ImageStatus, SnapshotStatus};
+use darkroom_ecs::action::{
+    CreateImage, CreateImageResponse, ImageDisk, ImageStatus, SnapshotStatus,
+};
 use darkroom_ecs::error::ErrorCode;
-use darkroom_ecs::id::{ImageId, SnapshotId};
+use darkroom_ecs::id::{ImageId, InstanceId, SnapshotId};
 use rusqlite::Transaction;
 
 use super::image::{check_family, check_name};
-use super::snapshot::{check_stopped, of_disk};
+use super::snapshot::{check_settled, of_disk};
 use super::words::{new_id, row_tags};
 use super::{Context, Serve, Token, in_region, instance, snapshot};
 use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Job, SnapshotPhase, Task};
 use crate::state::layers;
-use crate::state::rows::{self, DiskRow, ImageRow, RowTag, SnapshotRow};
+use crate::state::rows::{self, DataPart, DiskRow, ImageRow, Part, RowTag, SnapshotRow};
+
+/// How many data disks an instance or an image has, at most.
+pub(super) const MOST_DATA_DISKS: usize = 16;
 
 impl Serve for CreateImage {
     fn token(&self) -> Option<&str> {
@@ -34,16 +39,29 @@ impl Serve for CreateImage {
     }
 }
 
+/// Whether a disk of a request is the system disk: the first one, where none says it is.
+fn is_system(disk: &ImageDisk) -> bool {
+    disk.disk_type.as_deref().unwrap_or("system") == "system"
+}
+
 fn refuse_unsupported(request: &CreateImage) -> Result<(), Fault> {
-    let several = request.disk_device_mapping.len() > 1;
-    let odd = request.disk_device_mapping.iter().any(|disk| {
-        disk.disk_type
-            .as_deref()
-            .is_some_and(|kind| kind != "system")
-            || disk.snapshot_id.is_none()
-    });
+    let disks = &request.disk_device_mapping;
+    let systems = disks.iter().filter(|disk| is_system(disk)).count();
+    if !disks.is_empty() && systems != 1 {
+        return Err(Fault::invalid(
+            "DiskDeviceMapping.N",
+            "exactly one disk must be the system disk",
+        ));
+    }
+    if disks.len() > 1 + MOST_DATA_DISKS {
+        return Err(Fault::invalid(
+            "DiskDeviceMapping.N",
+            "there may be at most 16 data disks",
+        ));
+    }
+    let odd = disks.iter().any(|disk| disk.snapshot_id.is_none());
     for (name, given) in [
-        ("DiskDeviceMapping.N", several || odd),
+        ("DiskDeviceMapping.N", odd),
         ("DetectionStrategy", request.detection_strategy.is_some()),
         ("Features", request.features.is_some()),
     ] {
@@ -66,7 +84,8 @@ fn make(
     check_name(tx, &cx.account, &request.region_id, &name, None)?;
     let family = request.image_family.clone().unwrap_or_default();
     check_family(&family)?;
-    let mapped = request.disk_device_mapping.first();
+    let mut mapped = request.disk_device_mapping.iter();
+    let mapped = mapped.find(|disk| is_system(disk));
     let wanted = mapped
         .and_then(|disk| disk.snapshot_id.as_ref())
         .or(request.snapshot_id.as_ref());
@@ -74,6 +93,10 @@ fn make(
         (Some(_), _) => of_instance(tx, cx, request, &id)?,
         (None, Some(snapshot)) => of_snapshot(tx, cx, request, snapshot, &id)?,
         (None, None) => return Err(Fault::missing_parameter("InstanceId")),
+    };
+    let data = match &request.instance_id {
+        Some(id) => data_of_instance(tx, cx, id, &request.dry_run)?,
+        None => data_of_snapshots(tx, cx, request)?,
     };
     if request.dry_run == Some(true) {
         return Err(Fault::dry_run());
@@ -100,6 +123,7 @@ fn make(
         status: ImageStatus::Creating,
         size_gib: source.disk_size_gib,
         snapshot: Some(source.id.clone()),
+        data,
         layers: source.layers.clone(),
         base: None,
         copied_from: None,
@@ -138,7 +162,7 @@ fn of_instance(
                 format!("The specified InstanceId {id} does not exist in this region."),
             )
         })?;
-    check_stopped(&row)?;
+    check_settled(&row)?;
     let snapshot = SnapshotRow {
         name: format!("Created_by_{image}"),
         ..of_disk(&disk, cx)
@@ -152,13 +176,75 @@ fn of_instance(
     Ok((snapshot, task))
 }
 
-fn of_snapshot(
+/// Writes down the snapshots of an instance's data disks; the job that makes the image
+/// accomplishes them.
+fn data_of_instance(
+    tx: &Transaction<'_>,
+    cx: &Context,
+    id: &InstanceId,
+    dry_run: &Option<bool>,
+) -> Result<Vec<DataPart>, Fault> {
+    let mut parts = Vec::new();
+    for disk in instance::mine(tx, &cx.account, id)?.data_disks {
+        let Some(disk) = rows::get::<DiskRow>(tx, disk.as_str())? else {
+            continue;
+        };
+        let snapshot = of_disk(&disk, cx);
+        parts.push(DataPart {
+            device: disk.device,
+            snapshot: snapshot.id.clone(),
+            size_gib: disk.size_gib,
+        });
+        if *dry_run != Some(true) {
+            rows::put(tx, &snapshot)?;
+        }
+    }
+    Ok(parts)
+}
+
+/// The data disks that a request names by their snapshots.
+fn data_of_snapshots(
+    tx: &Transaction<'_>,
+    cx: &Context,
+    request: &CreateImage,
+) -> Result<Vec<DataPart>, Fault> {
+    let mut parts: Vec<DataPart> = Vec::new();
+    let data = request.disk_device_mapping.iter();
+    for disk in data.filter(|disk| !is_system(disk)) {
+        let id = disk.snapshot_id.clone().unwrap_or_default();
+        let row = ready(tx, cx, request, &id)?;
+        parts.push(DataPart {
+            device: free_device(disk.device.as_deref(), &parts)?,
+            size_gib: disk.size.unwrap_or(row.disk_size_gib),
+            snapshot: id,
+        });
+    }
+    Ok(parts)
+}
+
+/// The wanted device name of a data disk, or the first free one.
+pub(super) fn free_device(wanted: Option<&str>, others: &[DataPart]) -> Result<String, Fault> {
+    let taken = |name: &str| others.iter().any(|other| other.device == name);
+    let mut names = ('b'..='z').map(|letter| format!("/dev/xvd{letter}"));
+    let found = match wanted.filter(|text| !text.is_empty()) {
+        Some(wanted) => names.find(|name| name == wanted && !taken(name)),
+        None => names.find(|name| !taken(name)),
+    };
+    found.ok_or_else(|| {
+        Fault::invalid(
+            "Device",
+            "it must be one of /dev/xvdb to /dev/xvdz that no other disk has",
+        )
+    })
+}
+
+/// A snapshot of the account in the request's region that can be used.
+fn ready(
     tx: &Transaction<'_>,
     cx: &Context,
     request: &CreateImage,
     id: &SnapshotId,
-    image: &ImageId,
-) -> Result<(SnapshotRow, Task), Fault> {
+) -> Result<SnapshotRow, Fault> {
     let row = snapshot::mine(tx, &cx.account, id)?;
     if !in_region(&row.region, &request.region_id) {
         return Err(Fault::missing(
@@ -170,6 +256,23 @@ fn of_snapshot(
         return Err(Fault::forbidden(
             ErrorCode::InvalidSnapshotIdNotReady,
             format!("The specified snapshot {id} is not ready."),
+        ));
+    }
+    Ok(row)
+}
+
+fn of_snapshot(
+    tx: &Transaction<'_>,
+    cx: &Context,
+    request: &CreateImage,
+    id: &SnapshotId,
+    image: &ImageId,
+) -> Result<(SnapshotRow, Task), Fault> {
+    let row = ready(tx, cx, request, id)?;
+    if row.part != Part::System {
+        return Err(Fault::forbidden(
+            ErrorCode::OperationDenied,
+            format!("The snapshot {id} is of a data disk: an image needs a system disk's."),
         ));
     }
     let task = Task::Image {

@@ -8,6 +8,7 @@
 
 mod assistant;
 mod command;
+mod data_disk;
 mod disk;
 mod file;
 mod image;

@@ -15,6 +15,7 @@ use darkroom_ecs::id::{InstanceId, SecurityGroupId};
 use jiff::Timestamp;
 use rusqlite::Transaction;
 
+use super::data_disk::{self, Planned};
 use super::image::{self, resolve};
 use super::instance::release_time;
 use super::words::{is_name, new_id, row_tags};
@@ -25,7 +26,8 @@ use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Job, Task};
 use crate::state::rows::{
-    self, DiskRow, ImageRow, InstanceRow, RowTag, SecurityGroupRow, System, VSwitchRow,
+    self, DiskRow, ImageRow, InstanceRow, Part, RowTag, SYSTEM_DEVICE, SecurityGroupRow, System,
+    VSwitchRow,
 };
 use crate::state::{layers, ledger, stock};
 
@@ -143,14 +145,21 @@ fn bill(tx: &Transaction<'_>, instance: &InstanceId, now: Timestamp) -> Result<(
         price,
     };
     ledger::open(tx, &entry, now)?;
-    if let Some(disk) = rows::get::<DiskRow>(tx, row.disk.as_str())? {
+    for disk in [&row.disk].into_iter().chain(&row.data_disks) {
+        let Some(disk) = rows::get::<DiskRow>(tx, disk.as_str())? else {
+            continue;
+        };
         let entry = ledger::Opened {
             kind: "disk",
             resource: disk.id.as_str(),
             spec: &disk.category,
             quantity: disk.size_gib,
             price: DISK_PRICE,
-            ..entry
+            ..ledger::Opened {
+                account: &row.account,
+                region: &row.region,
+                ..entry
+            }
         };
         ledger::open(tx, &entry, now)?;
     }
@@ -162,7 +171,6 @@ fn refuse_unsupported(request: &RunInstances) -> Result<(), Fault> {
     let encrypted =
         disk.is_some_and(|disk| disk.encrypted == Some(true) || disk.kms_key_id.is_some());
     for (name, given) in [
-        ("DataDisk.N", !request.data_disk.is_empty()),
         ("SystemDisk.Encrypted", encrypted),
         ("Password", request.password.is_some()),
         ("PasswordInherit", request.password_inherit == Some(true)),
@@ -330,6 +338,7 @@ fn reserve(
         ));
     }
     let size = disk_size(wish, image)?;
+    let data = data_disk::plan(tx, cx, request, image)?;
     let existing = rows::list::<InstanceRow>(tx, &request.region_id, Some(&cx.account))?;
     let amount = usize::try_from(wish.amount).unwrap_or(usize::MAX);
     if existing.len().saturating_add(amount) > QUOTA {
@@ -357,7 +366,14 @@ fn reserve(
                 format!("The vSwitch {} has no free address.", switch.id),
             )
         })?;
-        specs.push(write_down(tx, cx, wish, image, &switch, address, size)?);
+        specs.push(write_down(
+            tx,
+            cx,
+            wish,
+            image,
+            (&switch, address),
+            (size, &data),
+        )?);
     }
     Token::reserve(cx.token.as_ref(), tx)?;
     let task = Task::Reserve {
@@ -450,9 +466,8 @@ fn write_down(
     cx: &Context,
     wish: &Wish,
     image: &ImageRow,
-    switch: &VSwitchRow,
-    address: Ipv4Addr,
-    size: u32,
+    (switch, address): (&VSwitchRow, Ipv4Addr),
+    (size, data): (u32, &[Planned]),
 ) -> Result<InstanceSpec, Fault> {
     let request = &wish.request;
     let id: InstanceId = new_id("i-");
@@ -468,6 +483,9 @@ fn write_down(
         description: settings.description.unwrap_or_default(),
         category: wish.category.clone(),
         size_gib: size,
+        part: Part::System,
+        device: SYSTEM_DEVICE.to_owned(),
+        snapshot: image.snapshot.clone(),
         system: System {
             agent: agent(wish, image),
             ..image.system.clone()
@@ -491,6 +509,7 @@ fn write_down(
         os_name: image.system.os_name.clone(),
         status: InstanceStatus::Pending,
         disk: disk.id.clone(),
+        data_disks: data_disk::write_down(tx, &id, &disk, data)?,
         vpc: switch.vpc.clone(),
         vswitch: switch.id.clone(),
         security_groups: wish.groups.clone(),

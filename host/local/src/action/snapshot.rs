@@ -8,6 +8,7 @@ use darkroom_ecs::action::{
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{AccountId, SnapshotId};
+use jiff::Timestamp;
 use rusqlite::Transaction;
 
 use super::page::{self, Paging};
@@ -16,7 +17,7 @@ use super::{Context, Serve, Token};
 use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Job, SnapshotPhase, Task};
-use crate::state::rows::{self, DiskRow, ImageRow, InstanceRow, SnapshotRow};
+use crate::state::rows::{self, DiskRow, ImageRow, InstanceRow, Part, SnapshotRow};
 use crate::state::store::StoreError;
 use crate::state::{layers, ledger};
 
@@ -45,6 +46,7 @@ pub(super) fn of_disk(disk: &DiskRow, cx: &Context) -> SnapshotRow {
         description: String::new(),
         disk: disk.id.clone(),
         disk_size_gib: disk.size_gib,
+        part: disk.part,
         system: disk.system.clone(),
         status: SnapshotStatus::Progressing,
         layers: Vec::new(),
@@ -55,18 +57,29 @@ pub(super) fn of_disk(disk: &DiskRow, cx: &Context) -> SnapshotRow {
     }
 }
 
-/// The local cloud writes a disk down when nothing changes it.
-pub(super) fn check_stopped(row: &InstanceRow) -> Result<(), Fault> {
-    if row.status == InstanceStatus::Stopped {
+/// A disk is written down while its instance runs, or when it is stopped; not on the way
+/// from one to the other.
+pub(super) fn check_settled(row: &InstanceRow) -> Result<(), Fault> {
+    if [InstanceStatus::Running, InstanceStatus::Stopped].contains(&row.status) {
         return Ok(());
     }
     Err(Fault::forbidden(
         ErrorCode::IncorrectInstanceStatus,
         format!(
-            "The current status of the resource does not support this operation: the instance {} is {}, the local cloud needs it Stopped.",
+            "The current status of the resource does not support this operation: the instance {} is {}, it must be Running or Stopped.",
             row.id, row.status
         ),
     ))
+}
+
+/// The status of a new snapshot: of a data disk, which is a row only, there is nothing
+/// to wait for.
+fn begin(tx: &Transaction<'_>, row: &mut SnapshotRow, now: Timestamp) -> Result<(), Fault> {
+    if row.part == Part::Data {
+        row.status = SnapshotStatus::Accomplished;
+        jobs::bill_snapshot(tx, row, now)?;
+    }
+    Ok(())
 }
 
 impl Serve for CreateSnapshot {
@@ -90,14 +103,15 @@ impl Serve for CreateSnapshot {
                         )
                     })?;
                 let instance = super::instance::mine(tx, &this.account, &disk.instance)?;
-                check_stopped(&instance)?;
-                let row = SnapshotRow {
+                check_settled(&instance)?;
+                let mut row = SnapshotRow {
                     name: self.snapshot_name.unwrap_or_default(),
                     description: self.description.unwrap_or_default(),
                     retention_days: self.retention_days,
                     tags,
                     ..of_disk(&disk, &this)
                 };
+                begin(tx, &mut row, this.now)?;
                 rows::put(tx, &row)?;
                 let task = Task::Snapshot {
                     instance: instance.id,
@@ -105,8 +119,14 @@ impl Serve for CreateSnapshot {
                     image: None,
                     phase: SnapshotPhase::Committing,
                 };
-                let created_at = this.now;
-                let number = job_rows::add(tx, &Job { task, created_at })?;
+                let job = Job {
+                    task,
+                    created_at: this.now,
+                };
+                let number = match row.part {
+                    Part::System => Some(job_rows::add(tx, &job)?),
+                    Part::Data => None,
+                };
                 let response = CreateSnapshotResponse {
                     snapshot_id: row.id,
                     ..CreateSnapshotResponse::default()
@@ -115,7 +135,9 @@ impl Serve for CreateSnapshot {
                 Ok::<_, Fault>((number, response))
             })
             .await?;
-        jobs::begin(&cx.cloud, number);
+        if let Some(number) = number {
+            jobs::begin(&cx.cloud, number);
+        }
         Ok(response)
     }
 }
@@ -143,7 +165,7 @@ impl Serve for DescribeSnapshots {
         let usage = |row: &SnapshotRow| {
             let used = images
                 .iter()
-                .any(|placed| placed.row.snapshot.as_ref() == Some(&row.id));
+                .any(|placed| placed.row.snapshots().any(|one| *one == row.id));
             if used { "image" } else { "none" }
         };
         found.retain(|placed| {
@@ -172,7 +194,7 @@ impl Serve for DescribeSnapshots {
                 && self
                     .source_disk_type
                     .as_ref()
-                    .is_none_or(|text| text.eq_ignore_ascii_case("system"))
+                    .is_none_or(|text| text.eq_ignore_ascii_case(row.part.word()))
                 && self.usage.as_ref().is_none_or(|text| text == usage(row))
                 && self.encrypted != Some(true)
                 && tagged(&row.tags, &self.tag)
@@ -215,7 +237,7 @@ fn shown(row: SnapshotRow, usage: String) -> Snapshot {
         available: there,
         snapshot_type: "user".to_owned(),
         source_disk_id: row.disk,
-        source_disk_type: "system".to_owned(),
+        source_disk_type: row.part.word().to_owned(),
         source_disk_size: row.disk_size_gib.to_string(),
         usage,
         retention_days: row.retention_days,
@@ -236,7 +258,7 @@ impl Serve for DeleteSnapshot {
                 let images = rows::list::<ImageRow>(tx, &row.region, Some(&account))?;
                 if images
                     .iter()
-                    .any(|placed| placed.row.snapshot.as_ref() == Some(&row.id))
+                    .any(|placed| placed.row.snapshots().any(|one| *one == row.id))
                 {
                     return Err(Fault::forbidden(
                         ErrorCode::SnapshotCreatedImage,
@@ -258,11 +280,7 @@ impl Serve for DeleteSnapshot {
 }
 
 /// Removes a snapshot from the state and the bill.
-pub(super) fn remove(
-    tx: &Transaction<'_>,
-    row: &SnapshotRow,
-    now: jiff::Timestamp,
-) -> Result<(), Fault> {
+pub(super) fn remove(tx: &Transaction<'_>, row: &SnapshotRow, now: Timestamp) -> Result<(), Fault> {
     layers::release(tx, row.id.as_str())?;
     ledger::close(tx, row.id.as_str(), now)?;
     rows::remove::<SnapshotRow>(tx, row.id.as_str())?;

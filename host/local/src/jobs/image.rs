@@ -54,7 +54,8 @@ pub(super) async fn snapshot(
         .store
         .write(move |tx| {
             accomplish(tx, &snapshot, &commit, now)?;
-            if let Some(row) = rows::get::<InstanceRow>(tx, instance.as_str())?
+            if !commit.live
+                && let Some(row) = rows::get::<InstanceRow>(tx, instance.as_str())?
                 && let Some(mut disk) = rows::get::<DiskRow>(tx, row.disk.as_str())?
             {
                 layers::hold(tx, disk.id.as_str(), &disk.region, &commit.layers)?;
@@ -69,6 +70,7 @@ pub(super) async fn snapshot(
                 layers::hold(tx, row.id.as_str(), &row.region, &commit.layers)?;
                 row.layers = commit.layers;
                 rows::put(tx, &row)?;
+                accomplish_data(tx, &row, now)?;
             }
             jobs::update(tx, number, &job)?;
             Ok::<_, StoreError>(())
@@ -91,24 +93,47 @@ fn accomplish(
     row.layers.clone_from(&commit.layers);
     row.size_bytes = commit.size_bytes;
     row.status = SnapshotStatus::Accomplished;
+    bill_snapshot(tx, &row, now)?;
+    rows::put(tx, &row)
+}
+
+/// Enters an accomplished snapshot into the bill, by the GiB begun.
+pub(crate) fn bill_snapshot(
+    tx: &Transaction<'_>,
+    row: &SnapshotRow,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let gib = u32::try_from(row.size_bytes.div_ceil(1 << 30)).unwrap_or(u32::MAX);
     let entry = ledger::Opened {
         account: &row.account,
         region: &row.region,
         kind: "snapshot",
         resource: row.id.as_str(),
         spec: "standard",
-        quantity: gib(commit.size_bytes),
+        quantity: gib.max(1),
         price: SNAPSHOT_PRICE,
     };
-    ledger::open(tx, &entry, now)?;
-    rows::put(tx, &row)
+    ledger::open(tx, &entry, now)
 }
 
-/// Snapshots are billed by the GiB begun.
-fn gib(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1 << 30))
-        .unwrap_or(u32::MAX)
-        .max(1)
+/// The same for the snapshots of an image's data disks, which hold nothing.
+fn accomplish_data(
+    tx: &Transaction<'_>,
+    image: &ImageRow,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let nothing = Commit {
+        layers: Vec::new(),
+        size_bytes: 0,
+        live: false,
+    };
+    for part in &image.data {
+        let row = rows::get::<SnapshotRow>(tx, part.snapshot.as_str())?;
+        if row.is_some_and(|row| row.status == SnapshotStatus::Progressing) {
+            accomplish(tx, &part.snapshot, &nothing, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes an image whose layers are there available.
@@ -191,11 +216,13 @@ pub(super) async fn copy(cloud: &Arc<Cloud>, number: i64, mut job: Job) -> Resul
             }
             if let Some(copied) = rows::get::<SnapshotRow>(tx, snapshot.as_str())? {
                 let commit = Commit {
-                    layers: row.layers,
+                    layers: row.layers.clone(),
                     size_bytes: copied.size_bytes,
+                    live: false,
                 };
                 accomplish(tx, &snapshot, &commit, now)?;
             }
+            accomplish_data(tx, &row, now)?;
             make_available(tx, &image, now)
         })
         .await?;
@@ -246,18 +273,21 @@ pub(super) fn fail(tx: &Transaction<'_>, task: &Task) -> Result<(), StoreError> 
         } => (Some(image), Some(snapshot)),
         _ => return Ok(()),
     };
+    let mut snapshots: Vec<SnapshotId> = snapshot.into_iter().cloned().collect();
     if let Some(image) = image
         && let Some(mut row) = rows::get::<ImageRow>(tx, image.as_str())?
     {
         row.status = ImageStatus::CreateFailed;
+        snapshots.extend(row.data.iter().map(|part| part.snapshot.clone()));
         rows::put(tx, &row)?;
     }
-    if let Some(snapshot) = snapshot
-        && let Some(mut row) = rows::get::<SnapshotRow>(tx, snapshot.as_str())?
-        && row.status != SnapshotStatus::Accomplished
-    {
-        row.status = SnapshotStatus::Failed;
-        rows::put(tx, &row)?;
+    for snapshot in snapshots {
+        if let Some(mut row) = rows::get::<SnapshotRow>(tx, snapshot.as_str())?
+            && row.status != SnapshotStatus::Accomplished
+        {
+            row.status = SnapshotStatus::Failed;
+            rows::put(tx, &row)?;
+        }
     }
     Ok(())
 }

@@ -21,16 +21,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::Transaction;
 
 use crate::clock::after;
 use crate::cloud::Cloud;
 use crate::driver::DriverError;
+use crate::fault_plan::FaultKind;
 use crate::state::jobs::{self, Job, Task};
 use crate::state::layers;
 use crate::state::rows::{self, InstanceRow};
 use crate::state::store::StoreError;
 
 pub(crate) use command::{deliver_all, refresh};
+pub(crate) use image::bill_snapshot;
 
 /// After how many failures of the driver a job that may fail does.
 const ATTEMPTS: u32 = 5;
@@ -99,6 +102,14 @@ async fn work(cloud: Arc<Cloud>, number: i64) {
             Err(error) => return tracing::error!(%error, number, "a job can't be read"),
         };
         let name = job.task.name();
+        match planned(&cloud, number, &job).await {
+            Some(FaultKind::Fail) if give_up(&cloud, number, job.clone()).await => return,
+            Some(FaultKind::Stuck) => {
+                changed.await;
+                continue;
+            }
+            _ => {}
+        }
         let done = step(&cloud, number, job.clone()).await;
         match done {
             Ok(Step::Waits) => changed.await,
@@ -122,6 +133,25 @@ async fn work(cloud: Arc<Cloud>, number: i64) {
                     .sleep_until(after(cloud.clock.now(), pause))
                     .await;
             }
+        }
+    }
+}
+
+/// What goes wrong with a job on purpose. A delay has passed when this returns.
+async fn planned(cloud: &Arc<Cloud>, number: i64, job: &Job) -> Option<FaultKind> {
+    let task = job.task.clone();
+    let region = move |tx: &Transaction<'_>| jobs::region(tx, &task);
+    let name = job.task.name();
+    match cloud.faults.of_job(&cloud.store, number, name, region).await {
+        Ok(Some(FaultKind::Delay(seconds))) => {
+            let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            cloud.clock.sleep_until(after(job.created_at, span)).await;
+            None
+        }
+        Ok(found) => found,
+        Err(error) => {
+            tracing::error!(%error, "the fault plan can't be read");
+            None
         }
     }
 }

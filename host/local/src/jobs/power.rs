@@ -176,7 +176,7 @@ pub(super) async fn delete(
     Ok(Step::Moved)
 }
 
-/// Removes an instance and its disk from the state and the bill.
+/// Removes an instance and its disks from the state and the bill.
 pub(crate) fn remove_rows(
     tx: &Transaction<'_>,
     instance: &InstanceId,
@@ -186,9 +186,11 @@ pub(crate) fn remove_rows(
         return Ok(());
     };
     layers::release(tx, row.disk.as_str())?;
-    ledger::close(tx, row.disk.as_str(), now)?;
     ledger::close(tx, row.id.as_str(), now)?;
-    rows::remove::<DiskRow>(tx, row.disk.as_str())?;
+    for disk in [&row.disk].into_iter().chain(&row.data_disks) {
+        ledger::close(tx, disk.as_str(), now)?;
+        rows::remove::<DiskRow>(tx, disk.as_str())?;
+    }
     rows::remove::<InstanceRow>(tx, row.id.as_str())
 }
 

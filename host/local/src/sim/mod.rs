@@ -9,7 +9,7 @@
 mod plan;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use darkroom_ecs::id::{InstanceId, InvokeId, RegionId};
@@ -26,7 +26,7 @@ use crate::driver::{
 };
 use crate::state::store::{Store, StoreError};
 
-pub use plan::{BOOT_ID_PROBE, Latencies, PlanError, Rule, SimPlan};
+pub use plan::{BOOT_ID_PROBE, Latencies, PlanError, Rule, SimBase, SimPlan};
 use plan::{Effect, span};
 
 /// The file in the cloud's folder.
@@ -72,6 +72,8 @@ struct Command {
 #[derive(Clone)]
 pub struct Sim {
     store: Store,
+    /// Those of the plan in force, for who can't wait for the store.
+    bases: Arc<Mutex<Vec<SimBase>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -83,6 +85,7 @@ impl Sim {
     pub fn open(root: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         Ok(Self {
             store: Store::open(&root.join(FILE), MIGRATIONS)?,
+            bases: Arc::default(),
             clock,
         })
     }
@@ -95,13 +98,29 @@ impl Sim {
         self.store.read(plan::load).await
     }
 
+    /// Reads what is kept of an earlier server's plan.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn recall(&self) -> Result<(), StoreError> {
+        let plan = self.plan().await?;
+        self.offer(plan.bases);
+        Ok(())
+    }
+
+    fn offer(&self, bases: Vec<SimBase>) {
+        *self.bases.lock().unwrap_or_else(PoisonError::into_inner) = bases;
+    }
+
     /// Puts another plan in force, for what begins from now on.
     ///
     /// # Errors
     /// When a rule can't be understood, and nothing has changed then.
     pub async fn set_plan(&self, plan: SimPlan) -> Result<(), PlanError> {
         plan.check()?;
+        let bases = plan.bases.clone();
         self.store.write(move |tx| plan::keep(tx, &plan)).await?;
+        self.offer(bases);
         Ok(())
     }
 
@@ -158,6 +177,20 @@ impl Sim {
             id: uuid::Uuid::new_v4().to_string(),
             agent_at: after(self.clock.now(), span(latencies.agent)),
         }
+    }
+}
+
+/// A public image as drivers offer them.
+fn base(wanted: &SimBase) -> Base {
+    Base {
+        name: wanted.name.clone(),
+        os_name: wanted.os_name.clone(),
+        platform: wanted.platform.clone(),
+        architecture: wanted.architecture.clone(),
+        digest: format!("sim-{}", wanted.name),
+        size_bytes: GIB,
+        agent: wanted.agent,
+        made_at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -285,16 +318,15 @@ impl Driver for Sim {
     }
 
     fn bases(&self) -> Result<Vec<Base>, DriverError> {
-        Ok(vec![Base {
+        let bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = SimBase {
             name: "debian-12".to_owned(),
             os_name: "Debian 12".to_owned(),
             platform: "Debian".to_owned(),
             architecture: "x86_64".to_owned(),
-            digest: "sim-debian-12".to_owned(),
-            size_bytes: GIB,
             agent: Agent::Present,
-            made_at: Timestamp::UNIX_EPOCH,
-        }])
+        };
+        Ok([&own].into_iter().chain(&*bases).map(base).collect())
     }
 
     async fn import_base(
@@ -585,14 +617,7 @@ impl Driver for Sim {
                 if let Some(text) = known {
                     return Ok(read(&text)?);
                 }
-                if machine.boot.is_some() {
-                    return Err(DriverError::WrongState {
-                        id: subject,
-                        state: "running".to_owned(),
-                        needed: "stopped".to_owned(),
-                    }
-                    .into());
-                }
+                let live = machine.boot.is_some();
                 let seed = format!("{subject} {commit_id} {}", machine.boots);
                 let digest = blake3::hash(seed.as_bytes()).to_hex();
                 let layer: LayerId =
@@ -611,10 +636,15 @@ impl Driver for Sim {
                         1_i64 << 20
                     ],
                 )?;
-                machine.layers.push(layer);
+                let mut layers = machine.layers.clone();
+                layers.push(layer);
+                if !live {
+                    machine.layers.clone_from(&layers);
+                }
                 let commit = Commit {
-                    layers: machine.layers.clone(),
+                    layers,
                     size_bytes: GIB,
+                    live,
                 };
                 tx.execute(
                     "INSERT INTO commits VALUES (?1, ?2, ?3)",

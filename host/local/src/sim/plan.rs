@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{read, write};
 use crate::clock::after;
-use crate::driver::{CommandFault, CommandSpec, CommandStatus, Finished, OUTPUT_LIMIT};
+use crate::driver::{Agent, CommandFault, CommandSpec, CommandStatus, Finished, OUTPUT_LIMIT};
 use crate::state::store::StoreError;
 
 /// The command that asks an instance for its boot id, exactly.
@@ -30,6 +30,31 @@ pub struct SimPlan {
     /// How long things take.
     #[serde(default)]
     pub latencies: Latencies,
+    /// Public images beside `debian-12`.
+    #[serde(default)]
+    pub bases: Vec<SimBase>,
+}
+
+/// A public image that a test wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimBase {
+    /// Its family.
+    pub name: String,
+    /// Its `OSName`, such as `Rocky Linux 9.4 64bit`.
+    pub os_name: String,
+    /// Its Platform, such as `Rocky Linux`; one that begins with `Windows` makes it one.
+    pub platform: String,
+    /// `x86_64` or `arm64`.
+    #[serde(default = "x86")]
+    pub architecture: String,
+    /// Whether it has the agent.
+    #[serde(default)]
+    pub agent: Agent,
+}
+
+fn x86() -> String {
+    "x86_64".to_owned()
 }
 
 /// The scripted result of some commands.

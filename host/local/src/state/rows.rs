@@ -68,6 +68,10 @@ pub(crate) struct InstanceRow {
     pub(crate) os_name: String,
     pub(crate) status: InstanceStatus,
     pub(crate) disk: DiskId,
+    /// The other disks, in the order of their devices. They are rows only: nothing of
+    /// them is seen in the instance.
+    #[serde(default)]
+    pub(crate) data_disks: Vec<DiskId>,
     pub(crate) vpc: VpcId,
     pub(crate) vswitch: VSwitchId,
     pub(crate) security_groups: Vec<SecurityGroupId>,
@@ -97,11 +101,46 @@ pub(crate) struct DiskRow {
     pub(crate) description: String,
     pub(crate) category: String,
     pub(crate) size_gib: u32,
+    #[serde(default)]
+    pub(crate) part: Part,
+    #[serde(default = "system_device")]
+    pub(crate) device: String,
+    /// The snapshot that it was made from.
+    #[serde(default)]
+    pub(crate) snapshot: Option<SnapshotId>,
     pub(crate) system: System,
     pub(crate) layers: Vec<LayerId>,
     pub(crate) created_at: Timestamp,
     pub(crate) tags: Vec<RowTag>,
 }
+
+/// What a disk is to its instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Part {
+    /// It boots from it.
+    #[default]
+    System,
+    /// Any other.
+    Data,
+}
+
+impl Part {
+    /// The word on the wire.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Data => "data",
+        }
+    }
+}
+
+fn system_device() -> String {
+    SYSTEM_DEVICE.to_owned()
+}
+
+/// The device name of system disks.
+pub(crate) const SYSTEM_DEVICE: &str = "/dev/xvda";
 
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +153,8 @@ pub(crate) struct SnapshotRow {
     /// Empty for a snapshot that came with a copied image.
     pub(crate) disk: DiskId,
     pub(crate) disk_size_gib: u32,
+    #[serde(default)]
+    pub(crate) part: Part,
     pub(crate) system: System,
     pub(crate) status: SnapshotStatus,
     pub(crate) layers: Vec<LayerId>,
@@ -147,6 +188,9 @@ pub(crate) struct ImageRow {
     pub(crate) status: ImageStatus,
     pub(crate) size_gib: u32,
     pub(crate) snapshot: Option<SnapshotId>,
+    /// Its other disks.
+    #[serde(default)]
+    pub(crate) data: Vec<DataPart>,
     /// Of a public image: empty until it is used for the first time.
     pub(crate) layers: Vec<LayerId>,
     /// The base's digest, of a public image.
@@ -156,6 +200,22 @@ pub(crate) struct ImageRow {
     pub(crate) shares: Vec<Share>,
     pub(crate) created_at: Timestamp,
     pub(crate) tags: Vec<RowTag>,
+}
+
+/// A disk of an image beside its system disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DataPart {
+    pub(crate) device: String,
+    pub(crate) snapshot: SnapshotId,
+    pub(crate) size_gib: u32,
+}
+
+impl ImageRow {
+    /// The snapshots that it is made of, the system disk's first.
+    pub(crate) fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
+        let data = self.data.iter().map(|part| &part.snapshot);
+        self.snapshot.iter().chain(data)
+    }
 }
 
 /// A VPC.

@@ -3,13 +3,19 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod disks;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
 mod instances;
+#[cfg(test)]
+mod networks;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

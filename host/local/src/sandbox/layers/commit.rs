@@ -123,7 +123,11 @@ fn finish(store: &Store, folder: &Folder, intent: &Intent) -> io::Result<Commit>
     for layer in &layers {
         size_bytes += store.facts(&region, layer)?.size_bytes;
     }
-    let commit = Commit { layers, size_bytes };
+    let commit = Commit {
+        layers,
+        size_bytes,
+        live: false,
+    };
     write_json(&folder.commit(&intent.id, "")?, &commit)?;
     fs::remove_file(folder.commit(&intent.id, ".intent")?)?;
     Ok(commit)

@@ -5,6 +5,7 @@
 //! with a dot, synced and renamed. It never changes afterwards, so that regions can
 //! share files by hard links; removing one region's layer leaves the others'.
 
+pub mod capture;
 pub mod commit;
 pub mod manifest;
 pub mod squash;
