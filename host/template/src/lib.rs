@@ -26,8 +26,10 @@
 mod body;
 mod expression;
 mod keys;
+pub mod lock;
 mod mistake;
 mod nearest;
+mod one_line;
 mod places;
 mod read;
 mod resolve;
@@ -40,6 +42,7 @@ mod yaml;
 
 pub use mistake::{Mistake, Mistakes, Severity};
 pub use nearest::nearest;
+pub use one_line::one_line;
 pub use resolve::{Cloud, ParseCloudError, ResolveWith};
 pub use resolved::{
     BuildItem, Copy, DataDisk, Distribute, ImageSettings, Instance, OnTestFailure, Rebuild,
