@@ -29,11 +29,16 @@ put() {
     mkdir -p "${1%/*}"
     put_new=$(mktemp "$1.XXXXXX")
     printf '%s' "$2" >"$put_new"
-    chmod "${3:-0644}" "$put_new"
-    if [ -n "${4:-}" ]; then
-        chown "$4" "$put_new"
-    fi
+    dress "$put_new" "${3:-0644}" "${4:-}"
     settle "$put_new" "$1"
+}
+
+# dress FILE MODE OWNER: the owner first, because a new one takes away set-user-id bits.
+dress() {
+    if [ -n "$3" ]; then
+        chown "$3" "$1"
+    fi
+    chmod "$2" "$1"
 }
 
 # settle NEW PATH: the file NEW, of the same file system, takes the place of PATH, unless

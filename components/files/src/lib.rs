@@ -1,135 +1,202 @@
-//! The component `files`: puts one file in place, with its content, mode and owner.
+//! The component `files`: puts a file, a folder or a link in place, with mode and owner,
+//! or sees to it that nothing is there.
 //!
-//! A builder. It looks first, and a file that is as it should be is neither written nor
-//! reported as changed. It must not follow a symbolic link: the link itself is replaced.
-//!
-//! Content is a text of the template or an asset that ships with the component. A text
-//! with a secret in it is written every time, because only the host knows its digest.
+//! A builder. Content is a text of the template, a Jinja template of its own with
+//! `values`, or an asset that ships with the component. It goes to the machine's memory
+//! first, readable by root only, and takes its place in one move if something differs;
+//! so a file with a secret in it is compared like any other, on the machine, where alone
+//! the secret is known. It must not follow a symbolic link: the link itself is replaced.
 
 use darkroom::{
-    About, Builder, Description, Parameter, component, inputs, machine, report, shell, write,
-    write_asset,
+    About, Builder, Description, Parameter, Step, component, inputs, machine, write, write_asset,
 };
-use sha2::{Digest, Sha256};
+
+mod template;
 
 struct Files;
 
-/// What ships in `assets/`: name and content, which is here for its digest.
-const ASSETS: [(&str, &[u8]); 1] = [("motd", include_bytes!("../assets/motd"))];
+/// What ships in `assets/`.
+const ASSETS: [&str; 1] = ["motd"];
+
+/// Where content waits on the machine: in memory, and gone with the step that uses it.
+const STAGED: &str = "/run/darkroom-files/content";
 
 impl About for Files {
     fn describe() -> Description {
-        Description::new("Puts a file in place, with its content, mode and owner")
+        Description::new("Puts a file, a folder or a link in place, or takes it away")
             .parameter(
                 Parameter::text("path", "Where, absolute")
                     .required()
                     .pattern("^/[^\0]*[^/\0]$"),
             )
-            .parameter(Parameter::text("text", "What is in it; may hold a secret"))
+            .parameter(
+                Parameter::text("kind", "What is to be there; `absent` is nothing")
+                    .one_of(["file", "folder", "link", "absent"])
+                    .default("file"),
+            )
+            .parameter(
+                Parameter::text(
+                    "text",
+                    "What is in the file, as it stands; may hold a secret",
+                )
+                .secret(),
+            )
+            .parameter(
+                Parameter::text(
+                    "template",
+                    "Instead of `text`: a Jinja template (minijinja) of what is in the file, in \
+                     which the members of `values` are variables; one that is not there is a \
+                     mistake",
+                )
+                .secret(),
+            )
+            .parameter(
+                Parameter::any(
+                    "values",
+                    "An object with what the template may use: texts (also secrets), numbers, \
+                     flags, lists and objects",
+                )
+                .keyword("type", "object")
+                .secret(),
+            )
             .parameter(
                 Parameter::text(
                     "asset",
                     "Instead of a text: a file that ships with the component",
                 )
-                .one_of(["motd"]),
+                .one_of(ASSETS),
             )
+            .parameter(Parameter::text(
+                "target",
+                "Where a link leads, as it is written",
+            ))
             .parameter(
-                Parameter::text("mode", "Its permission bits, octal")
-                    .default("0644")
-                    .pattern("^[0-7]{3,4}$"),
+                Parameter::text(
+                    "mode",
+                    "Its permission bits, octal; 0644 for a file and 0755 for a folder where \
+                     nothing is said",
+                )
+                .pattern("^[0-7]{3,4}$"),
             )
             .parameter(
                 Parameter::text("owner", "`user` or `user:group`")
                     .default("root")
                     .pattern("^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$"),
             )
+            .parameter(
+                Parameter::flag(
+                    "recursive",
+                    "With `absent`: also a folder that is not empty, with all that is in it",
+                )
+                .default(false),
+            )
             .family("linux")
     }
 }
 
-/// What is to be in the file.
-enum Content {
-    Text(String),
-    Asset(&'static str, &'static [u8]),
-}
-
 impl Builder for Files {
     fn build() -> Result<(), String> {
-        let wanted = inputs::text("path").ok_or("`path` is missing")?;
-        let path = machine::path(&wanted);
-        let content = content()?;
-        let mode = inputs::text("mode").unwrap_or_else(|| "0644".to_owned());
-        let bits =
-            u32::from_str_radix(&mode, 8).map_err(|_| format!("`mode` {mode} is not octal"))?;
-        let owner = inputs::text("owner").unwrap_or_else(|| "root".to_owned());
-
-        let look =
-            shell(named("look at", &wanted), include_str!("look.sh")).environment("FILE", &path);
-        let found = look.output();
-        if found.trim() == "folder" {
+        let path = inputs::text("path").ok_or("`path` is missing")?;
+        if path.split('/').any(|part| part == "..") {
+            return Err(format!("`path` {path} must not hold `..`"));
+        }
+        let kind = inputs::text("kind").unwrap_or_default();
+        let content = Content::read()?;
+        if kind != "file" && content.is_some() {
             return Err(format!(
-                "{wanted} is a folder; it would have to be removed for the file"
+                "a {kind} has no content; leave out what is in the file"
             ));
         }
-        if is_as_wanted(&found, &content, bits, &owner) {
-            report::info(format!("{wanted} is as it should be"));
-            report::publish("changed", false);
-            return Ok(());
-        }
-        let name = named("write", &wanted);
-        let step = match content {
-            Content::Text(text) => write(name, path, text),
-            Content::Asset(asset, _) => write_asset(name, path, asset),
+        let steps = match &*kind {
+            "folder" => vec![place(
+                "make the folder",
+                &path,
+                include_str!("folder.sh"),
+                "0755",
+            )],
+            "link" => vec![link(&path)?],
+            "absent" => vec![absent(&path)?],
+            _ => file(&path, content)?,
         };
-        step.mode(bits).owner(owner);
-        report::publish("changed", true);
+        change::of(&steps[steps.len() - 1..]);
         Ok(())
     }
 }
 
-fn content() -> Result<Content, String> {
-    match (inputs::text("text"), inputs::text("asset")) {
-        (Some(text), None) => Ok(Content::Text(text)),
-        (None, Some(asset)) => ASSETS
-            .iter()
-            .find(|(name, _)| *name == asset)
-            .map(|&(name, bytes)| Content::Asset(name, bytes))
-            .ok_or_else(|| format!("no asset {asset:?} ships with the component")),
-        (None, None) => Err("give `text` or `asset`: what is to be in the file".to_owned()),
-        (Some(_), Some(_)) => Err("give either `text` or `asset`, not both".to_owned()),
+/// What is to be in a file.
+enum Content {
+    Text(String),
+    Asset(String),
+}
+
+impl Content {
+    fn read() -> Result<Option<Self>, String> {
+        let template = inputs::text("template");
+        let values = inputs::json("values");
+        if values.is_some() && template.is_none() {
+            return Err("`values` are those of a `template`, and there is none".to_owned());
+        }
+        match (inputs::text("text"), template, inputs::text("asset")) {
+            (None, None, None) => Ok(None),
+            (Some(text), None, None) => Ok(Some(Self::Text(text))),
+            (None, Some(template), None) => {
+                template::render(&template, values.as_ref()).map(|text| Some(Self::Text(text)))
+            }
+            (None, None, Some(asset)) => Ok(Some(Self::Asset(asset))),
+            _ => Err("give one of `text`, `template` and `asset`".to_owned()),
+        }
     }
 }
 
-/// Compares the answer of `look.sh` with what is wanted.
-fn is_as_wanted(found: &str, content: &Content, mode: u32, owner: &str) -> bool {
-    let digest = match content {
-        Content::Text(text) => Sha256::digest(text),
-        Content::Asset(_, bytes) => Sha256::digest(bytes),
+/// Brings the content, then puts it in its place.
+fn file(path: &str, content: Option<Content>) -> Result<Vec<Step>, String> {
+    let name = change::named("bring what is in", path);
+    let bring = match content {
+        Some(Content::Text(text)) => write(name, STAGED, text),
+        Some(Content::Asset(asset)) => write_asset(name, STAGED, asset),
+        None => return Err("give `text`, `template` or `asset`: what is to be in the file".into()),
     };
-    let hex = digest
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    let mut fields = found.split_whitespace();
-    let same_owner = |is: &str| {
-        let is = if owner.contains(':') {
-            Some(is)
-        } else {
-            is.split(':').next()
-        };
-        is == Some(owner)
-    };
-    fields.next() == Some("file")
-        && fields.next() == Some(&hex)
-        && fields
-            .next()
-            .is_some_and(|is| u32::from_str_radix(is, 8) == Ok(mode))
-        && fields.next().is_some_and(same_owner)
+    let settle = place("put in place", path, include_str!("file.sh"), "0644");
+    Ok(vec![
+        bring.mode(0o600),
+        settle.environment("STAGED", STAGED),
+    ])
 }
 
-/// The name of a step: the path, cut in the middle of nowhere where it is too long.
-fn named(verb: &str, path: &str) -> String {
-    let name: String = format!("{verb} {path}").chars().take(100).collect();
-    name.replace(char::is_control, "?")
+fn link(path: &str) -> Result<Step, String> {
+    let target = inputs::text("target").filter(|target| !target.is_empty());
+    let target = target.ok_or("give `target`: where the link leads")?;
+    Ok(place("link", path, include_str!("link.sh"), "").environment("TARGET", target))
+}
+
+fn absent(path: &str) -> Result<Step, String> {
+    let recursive = inputs::flag("recursive") == Some(true);
+    // `//etc` and `/./etc` are `/etc` too.
+    let depth = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .count();
+    if recursive && depth < 2 {
+        return Err(format!(
+            "{path} is a folder of the system, and is not taken away with all in it"
+        ));
+    }
+    let step = place("take away", path, include_str!("absent.sh"), "");
+    Ok(step.environment("RECURSIVE", if recursive { "yes" } else { "no" }))
+}
+
+/// A script about the path.
+fn place(verb: &str, path: &str, body: &str, mode: &str) -> Step {
+    change::script(change::named(verb, path), body)
+        .environment("FILE", machine::path(path))
+        .environment(
+            "MODE",
+            inputs::text("mode").unwrap_or_else(|| mode.to_owned()),
+        )
+        .environment(
+            "OWNER",
+            inputs::text("owner").unwrap_or_else(|| "root".to_owned()),
+        )
 }
 
 component!(Files: builder);

@@ -32,20 +32,29 @@ impl About for Services {
     fn describe() -> Description {
         let services = |name, about| Parameter::texts(name, about).pattern(UNIT);
         Description::new("Enables, disables, masks, starts and stops services")
-            .parameter(Parameter::map(
-                "units",
-                "Names of unit files with their text, such as `app.service`; left out where \
+            .parameter(
+                Parameter::map(
+                    "units",
+                    "Names of unit files with their text, such as `app.service`; left out where \
                  systemd is not",
-            ))
-            .parameter(Parameter::map(
-                "drop-ins",
-                "Drop-ins with their text, named `nginx.service/limits.conf`; left out where \
+                )
+                .secret(),
+            )
+            .parameter(
+                Parameter::map(
+                    "drop-ins",
+                    "Drop-ins with their text, named `nginx.service/limits.conf`; left out where \
                  systemd is not",
-            ))
-            .parameter(Parameter::map(
-                "init-scripts",
-                "Names of OpenRC scripts with their text; left out where OpenRC is not",
-            ))
+                )
+                .secret(),
+            )
+            .parameter(
+                Parameter::map(
+                    "init-scripts",
+                    "Names of OpenRC scripts with their text; left out where OpenRC is not",
+                )
+                .secret(),
+            )
             .parameter(services("unmask", "Services that are no longer masked"))
             .parameter(services("enable", "Services that start at every boot"))
             .parameter(services("disable", "Services that do not start at a boot"))

@@ -39,10 +39,13 @@ impl About for Shell {
                 "A script that is run first: where it exits with 0, the other does not run",
             ))
             .parameter(Parameter::text("name", "What the step is called").keyword("maxLength", 100))
-            .parameter(Parameter::map(
-                "env",
-                "Environment variables; values are never pasted into the script",
-            ))
+            .parameter(
+                Parameter::map(
+                    "env",
+                    "Environment variables, also secrets; values are never pasted into the script",
+                )
+                .secret(),
+            )
             .parameter(Parameter::text("user", "The user that the script runs as").default("root"))
             .parameter(Parameter::text("directory", "The working directory").pattern("^/"))
             .parameter(
