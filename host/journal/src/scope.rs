@@ -154,11 +154,19 @@ impl<W: World> Scope<W> {
     /// # Errors
     /// When there is no such entry, or the journal can't be written.
     pub async fn keep(&self, key: &UndoKey) -> Result<(), Stop<W::Error>> {
+        self.keep_all(std::slice::from_ref(key)).await
+    }
+
+    /// Marks several undo entries as not to be performed, all or none of them.
+    ///
+    /// # Errors
+    /// As [`Scope::keep`]; none is kept then.
+    pub async fn keep_all(&self, keys: &[UndoKey]) -> Result<(), Stop<W::Error>> {
         let session = &self.0.session;
         self.settle(
             session
                 .store
-                .keep(session.run(), key)
+                .keep(session.run(), keys)
                 .await
                 .map_err(Stop::from),
         )

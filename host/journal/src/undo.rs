@@ -45,6 +45,29 @@ impl<W: World> Session<W> {
         self.0.unwind(|_| true).await
     }
 
+    /// The undo entries of the run that are not to be performed: what they would undo
+    /// stays, whatever becomes of the run.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn kept(&self) -> Result<Vec<UndoKey>, StoreError> {
+        let entries = self.0.store.undo_entries(self.run()).await?;
+        let kept = entries
+            .into_iter()
+            .filter(|entry| entry.state == UndoState::Kept);
+        Ok(kept.map(|entry| entry.key).collect())
+    }
+
+    /// The undo entries of the run that are to be performed yet.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn pending(&self) -> Result<Vec<UndoEntry>, StoreError> {
+        let mut entries = self.0.store.undo_entries(self.run()).await?;
+        entries.retain(|entry| entry.state == UndoState::Pending);
+        Ok(entries)
+    }
+
     /// Makes a stage begin anew, for a version that can't go on from where it is: performs
     /// its pending undo entries and, if none failed, forgets what it recorded. It gets
     /// keys, and so tokens, of its own.

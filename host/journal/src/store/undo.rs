@@ -127,14 +127,26 @@ impl Store {
         .await
     }
 
-    /// Marks an entry as not to be performed.
-    pub(crate) async fn keep(&self, run: &RunId, key: &UndoKey) -> Result<(), StoreError> {
-        self.update_undo(
-            run,
-            key,
-            "UPDATE undo SET state = 'kept' WHERE run = ?1 AND key = ?2 AND state = 'pending' AND ?3 IS NULL",
-            None,
-        )
+    /// Marks entries as not to be performed, in one commit.
+    pub(crate) async fn keep(&self, run: &RunId, keys: &[UndoKey]) -> Result<(), StoreError> {
+        const KEEPING: &str = "keeping what an undo would undo";
+        let (run, keys) = (run.clone(), keys.to_vec());
+        self.commit(KEEPING, move |connection| {
+            // All are looked for first: the commit is of many writers, and is not taken
+            // back because one of them failed.
+            for key in &keys {
+                must_exist(connection, &run, key)?;
+            }
+            for key in &keys {
+                connection
+                    .execute(
+                        "UPDATE undo SET state = 'kept' WHERE run = ? AND key = ? AND state = 'pending'",
+                        params![run.as_str(), key.as_str()],
+                    )
+                    .map_err(StoreError::sqlite(KEEPING))?;
+            }
+            Ok(())
+        })
         .await
     }
 

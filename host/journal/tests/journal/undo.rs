@@ -176,3 +176,29 @@ async fn a_read_can_have_an_undo_entry_too() {
     assert_eq!(key.to_string(), "build/1");
     assert_eq!(states(&bench).await, [Pending]);
 }
+
+#[tokio::test]
+async fn several_are_kept_together_or_not_at_all() {
+    let bench = Bench::new().await;
+    let world = Script::new();
+    let session = bench.session(&world).await;
+    session
+        .stage("build", 1, async |scope| {
+            let a = create(&scope, "a").await?;
+            let b = create(&scope, "b").await?;
+            let c = create(&scope, "c").await?;
+            scope.keep_all(&[a.clone(), c.clone()]).await?;
+            assert_eq!(session.kept().await.unwrap(), [a.clone(), c]);
+            // A key of another run names nothing here.
+            let other: UndoKey = serde_json::from_value(json!("build/9")).unwrap();
+            let refused = scope.keep_all(&[b, other]).await;
+            assert!(matches!(
+                &refused,
+                Err(Stop::Store(StoreError::NoUndo { .. }))
+            ));
+            refused
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(states(&bench).await, [Kept, Pending, Kept]);
+}
