@@ -25,6 +25,7 @@
 
 mod body;
 mod expression;
+mod format;
 mod keys;
 pub mod lock;
 mod mistake;
@@ -40,6 +41,7 @@ mod span;
 mod template;
 mod yaml;
 
+pub use format::format;
 pub use mistake::{Mistake, Mistakes, Severity};
 pub use nearest::nearest;
 pub use one_line::one_line;

@@ -1,5 +1,7 @@
 //! The template that a build of one line stands for.
 
+use std::path::Path;
+
 use crate::rules;
 
 /// The template of `darkroom build --from FROM --run RUN --name NAME`, to be shown and
@@ -20,8 +22,9 @@ pub fn one_line(from: &str, run: &str, name: &str) -> String {
 
 /// What a source is, by the way it is written.
 fn source_key(from: &str) -> &'static str {
-    let image = from.starts_with("m-") || from.ends_with(".vhd") || from.ends_with(".raw");
-    if image {
+    // Public images are named like files: `debian_12_5_x64_20G_alibase_20240718.vhd`.
+    let file = Path::new(from).extension();
+    if from.starts_with("m-") || file.is_some_and(|end| end == "vhd") {
         "image"
     } else if rules::instance_id(from).is_ok() {
         "instance"

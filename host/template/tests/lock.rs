@@ -1,8 +1,6 @@
 //! `darkroom.lock` as it is written and read, and what people are told of one that was
 //! edited.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
 use std::fmt::Write as _;
 
 use darkroom_template::lock::{Lock, LockedComponent};
