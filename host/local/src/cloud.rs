@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::driver::{Agent, Driver, DriverError, Observed, Problem};
+use crate::fault_plan::FaultPlans;
 use crate::files::{self, Account, AccountsFile};
 use crate::jobs;
 use crate::network::{self, Range};
@@ -87,6 +88,8 @@ pub(crate) struct Cloud {
     /// Held for reading between making a layer and writing down who needs it, for
     /// writing while layers are removed.
     pub(crate) layers: RwLock<()>,
+    /// What goes wrong on purpose.
+    pub(crate) faults: FaultPlans,
     /// A job has ended or reached another phase.
     pub(crate) changed: Notify,
     /// Somebody has set a release time.
@@ -108,6 +111,7 @@ impl Cloud {
         let accounts = AccountsFile::ensure(root)?.accounts;
         let store = Store::open(&root.join(files::STATE), state::MIGRATIONS)?;
         let range = settle_meta(&store, root, driver.layout(), range).await?;
+        let faults = FaultPlans::open(&store).await?;
         let cloud = Arc::new(Self {
             store,
             driver,
@@ -115,6 +119,7 @@ impl Cloud {
             accounts,
             range,
             layers: RwLock::new(()),
+            faults,
             changed: Notify::new(),
             release_set: Notify::new(),
             end,

@@ -27,6 +27,11 @@ impl Fault {
         }
     }
 
+    /// What a fault plan says, whatever the request is.
+    pub(crate) fn planned(status: u16, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::new(status, code, message)
+    }
+
     /// 400: the request itself is wrong.
     pub(crate) fn bad(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::new(400, code, message)

@@ -33,6 +33,7 @@ pub mod cloud;
 mod crash_tests;
 pub mod driver;
 pub(crate) mod fault;
+pub mod fault_plan;
 pub mod files;
 pub(crate) mod jobs;
 pub mod network;

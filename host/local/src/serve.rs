@@ -6,6 +6,7 @@
 //! ```
 //! Used by the command line. Nothing here decides what a request means.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::serve::Listener;
+use bytes::Bytes;
 use darkroom_ecs::action::InstanceStatus;
 use darkroom_ecs::http::{HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -29,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cloud::OpenError;
 use crate::files::{self, FileError, Lock, PROTOCOL, ServerFile};
 use crate::network::Range;
-use crate::service::{DriverKind, Service, Settings};
+use crate::service::{Answer, DriverKind, Service, Settings};
 use crate::state::jobs as job_rows;
 use crate::state::rows::{self, InstanceRow};
 use crate::state::store::StoreError;
@@ -89,11 +91,11 @@ pub enum ServeError {
         port: u16,
         /// What the system said.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It can't go on listening.
     #[error("the listener failed")]
-    Listener(#[source] std::io::Error),
+    Listener(#[source] io::Error),
 }
 
 impl ServeError {
@@ -318,7 +320,7 @@ impl Listener for Counted {
         (Connection { stream, open }, address)
     }
 
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 }
@@ -328,7 +330,7 @@ impl AsyncRead for Connection {
         self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
     }
 }
@@ -338,31 +340,37 @@ impl AsyncWrite for Connection {
         self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
         bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(
-        self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 
 async fn answer(State(service): State<Service>, request: Request) -> Response {
     match plain(request).await {
-        Ok(request) => carried(service.call(request).await),
+        Ok(request) => match service.answer(request).await {
+            Answer::Response(response) => carried(response),
+            Answer::Lost => broken(),
+        },
         Err((status, text)) => {
             let mut response = Response::new(Body::from(text));
             *response.status_mut() = status;
             response
         }
     }
+}
+
+/// An answer that breaks off before it has begun.
+fn broken() -> Response {
+    let nothing = futures::stream::once(async { Err::<Bytes, _>(io::Error::other("lost")) });
+    Response::new(Body::from_stream(nothing))
 }
 
 /// A request as plain data. Targets may be given with the host before them.

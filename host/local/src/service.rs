@@ -336,12 +336,7 @@ async fn serve(
         }
     }
     let planned = planned(cloud, &claims).await;
-    let refusal = planned.as_ref().and_then(FaultKind::refusal);
-    let refusal = match planned {
-        Some(FaultKind::LoseRequest) => Some(Fault::internal(&"lost on the way")),
-        _ => refusal,
-    };
-    let outcome = match refusal {
+    let outcome = match planned.as_ref().and_then(FaultKind::refusal) {
         Some(fault) => Err(fault),
         None => {
             let context = Context {
@@ -373,9 +368,9 @@ async fn serve(
     }
     let mut response = render(&claims.action, claims.format, &request_id, outcome);
     let after = planned.as_ref().and_then(FaultKind::retry_after);
-    response.headers.extend(
-        after.map(|seconds| ("x-acs-retry-after".to_owned(), seconds.to_string())),
-    );
+    response
+        .headers
+        .extend(after.map(|seconds| ("x-acs-retry-after".to_owned(), seconds.to_string())));
     Answer::Response(response)
 }
 

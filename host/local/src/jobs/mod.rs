@@ -27,7 +27,7 @@ use crate::clock::after;
 use crate::cloud::Cloud;
 use crate::driver::DriverError;
 use crate::fault_plan::FaultKind;
-use crate::state::jobs::{self, Job, Task};
+use crate::state::jobs::{self, CopyPhase, Job, Task};
 use crate::state::layers;
 use crate::state::rows::{self, InstanceRow};
 use crate::state::store::StoreError;
@@ -140,9 +140,17 @@ async fn work(cloud: Arc<Cloud>, number: i64) {
 /// What goes wrong with a job on purpose. A delay has passed when this returns.
 async fn planned(cloud: &Arc<Cloud>, number: i64, job: &Job) -> Option<FaultKind> {
     let task = job.task.clone();
+    if matches!(&task, Task::Copy { phase, .. } if *phase == CopyPhase::Waiting) {
+        // It has its turn first.
+        return None;
+    }
     let region = move |tx: &Transaction<'_>| jobs::region(tx, &task);
     let name = job.task.name();
-    match cloud.faults.of_job(&cloud.store, number, name, region).await {
+    match cloud
+        .faults
+        .of_job(&cloud.store, number, name, region)
+        .await
+    {
         Ok(Some(FaultKind::Delay(seconds))) => {
             let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
             cloud.clock.sleep_until(after(job.created_at, span)).await;

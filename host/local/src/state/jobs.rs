@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::rows::{self, ImageRow, InstanceRow};
 use super::store::StoreError;
 
 const TABLE: &str = "jobs";
@@ -126,6 +127,26 @@ impl Task {
             Self::Snapshot { image: None, .. } => "create-snapshot",
             Self::Snapshot { .. } | Self::Image { .. } => "create-image",
             Self::Copy { .. } => "copy-image",
+        }
+    }
+}
+
+/// The region in which a task works.
+pub(crate) fn region(tx: &Transaction<'_>, task: &Task) -> Result<Option<String>, StoreError> {
+    let place = |id: &InstanceId| -> Result<Option<String>, StoreError> {
+        let row = rows::get::<InstanceRow>(tx, id.as_str())?;
+        Ok(row.map(|row| row.region.to_string()))
+    };
+    match task {
+        Task::Reserve { instances, .. } => instances.first().map_or(Ok(None), place),
+        Task::Start { instance, .. }
+        | Task::Stop { instance, .. }
+        | Task::Reboot { instance, .. }
+        | Task::Delete { instance }
+        | Task::Snapshot { instance, .. } => place(instance),
+        Task::Image { image } | Task::Copy { image, .. } => {
+            let row = rows::get::<ImageRow>(tx, image.as_str())?;
+            Ok(row.map(|row| row.region.to_string()))
         }
     }
 }

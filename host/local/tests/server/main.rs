@@ -9,6 +9,8 @@ mod commands;
 #[cfg(test)]
 mod disks;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod images;

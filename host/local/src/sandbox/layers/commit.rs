@@ -117,8 +117,14 @@ fn finish(store: &Store, folder: &Folder, intent: &Intent) -> io::Result<Commit>
         })?;
     }
     make_upper(store, folder, &region)?;
-    // The instance keeps its layers; only the image is squashed.
+    // Its disk is made of what the image is made of: rows know one list. Cut off after
+    // this, the steps above are taken again, with an upper that is fresh and empty.
     let layers = bounded(store, &region, &intent.after)?;
+    if layers != intent.after {
+        folder.set_disk(&Disk {
+            layers: layers.clone(),
+        })?;
+    }
     let mut size_bytes = 0;
     for layer in &layers {
         size_bytes += store.facts(&region, layer)?.size_bytes;
@@ -177,6 +183,7 @@ pub fn make_upper(store: &Store, folder: &Folder, region: &RegionId) -> io::Resu
 
 #[cfg(test)]
 mod tests {
+    use super::super::squash::MOST_LAYERS;
     use super::*;
     use crate::driver::InstanceSpec;
     use std::path::Path;
@@ -185,15 +192,19 @@ mod tests {
         "cn-hangzhou".parse().unwrap()
     }
 
-    /// An instance on one layer that holds `base`, with `new` written.
-    fn instance(place: &Path) -> (Store, Folder) {
+    /// An instance on some layers that hold `base`, with `new` written.
+    fn instance(place: &Path, depth: usize) -> (Store, Folder) {
         let store = Store::new(place);
         let base = place.join("base");
         fs::create_dir(&base).unwrap();
         fs::write(base.join("base"), "base").unwrap();
-        let layer: LayerId = "base".parse().unwrap();
         let facts = Facts { size_bytes: 4096 };
-        store.import(&base, facts, &region(), &layer).unwrap();
+        let put = |number| {
+            let layer: LayerId = format!("base{number}").parse().unwrap();
+            store.import(&base, facts, &region(), &layer).unwrap();
+            layer
+        };
+        let layers: Vec<LayerId> = (0..depth).map(put).collect();
         let folder = Folder::new(place.join("i-1"));
         make_private(folder.path()).unwrap();
         let spec = InstanceSpec {
@@ -202,7 +213,7 @@ mod tests {
             account: "1234567890123456".parse().unwrap(),
             name: "one".into(),
             host_name: "one".into(),
-            layers: vec![layer.clone()],
+            layers: layers.clone(),
             private_ip: String::new(),
             internet: false,
             cpu: 1,
@@ -211,11 +222,7 @@ mod tests {
             user_data: None,
         };
         write_json(&folder.file("spec.json"), &spec).unwrap();
-        folder
-            .set_disk(&Disk {
-                layers: vec![layer],
-            })
-            .unwrap();
+        folder.set_disk(&Disk { layers }).unwrap();
         make_upper(&store, &folder, &region()).unwrap();
         fs::write(folder.upper().join("new"), "new").unwrap();
         (store, folder)
@@ -235,7 +242,7 @@ mod tests {
     #[test]
     fn the_same_id_is_the_same_commit() {
         let place = tempfile::tempdir().unwrap();
-        let (store, folder) = instance(place.path());
+        let (store, folder) = instance(place.path(), 1);
         let first = commit(&store, &folder, "c-1").unwrap();
         check(&store, &folder, &first);
         fs::write(folder.upper().join("later"), "later").unwrap();
@@ -247,9 +254,10 @@ mod tests {
 
     #[test]
     fn a_commit_goes_on_wherever_it_was_cut_off() {
-        for cut in 0..5 {
+        let depths = [1, MOST_LAYERS];
+        for (cut, depth) in (0..6).flat_map(|cut| depths.map(|depth| (cut, depth))) {
             let place = tempfile::tempdir().unwrap();
-            let (store, folder) = instance(place.path());
+            let (store, folder) = instance(place.path(), depth);
             let content = digest(&folder.upper()).unwrap();
             let layer: LayerId = content.digest.parse().unwrap();
             let mut after = folder.disk().unwrap().layers;
@@ -272,10 +280,15 @@ mod tests {
                 store.finish(&draft, facts, &region(), &layer).unwrap();
             }
             if cut > 2 {
-                folder.set_disk(&Disk { layers: after }).unwrap();
+                let layers = after.clone();
+                folder.set_disk(&Disk { layers }).unwrap();
             }
             if cut > 3 {
                 make_upper(&store, &folder, &region()).unwrap();
+            }
+            if cut > 4 {
+                let layers = bounded(&store, &region(), &after).unwrap();
+                folder.set_disk(&Disk { layers }).unwrap();
             }
             let done = commit(&store, &folder, "c-1").unwrap();
             check(&store, &folder, &done);

@@ -20,7 +20,7 @@ use super::tree::{self, Entry};
 use super::{Facts, Store, make_private, remove};
 use crate::driver::LayerId;
 
-/// An image of more layers is squashed. Every instance holds a mount and a descriptor
+/// A disk of more layers is squashed with its image. Every instance holds a mount and a descriptor
 /// for each; a limit of the kernel's is 500.
 pub const MOST_LAYERS: usize = 16;
 
