@@ -17,6 +17,7 @@ use crate::args::{Cli, Verb};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::json;
+use crate::places::namespace;
 use crate::settings;
 use crate::terminal::Terminal;
 
@@ -34,6 +35,13 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::ExitCodes => Ok(topic(&exit::table())),
         Verb::Configuration => Ok(topic(&settings::table())),
         Verb::Json => Ok(topic(&json::table())),
+        Verb::Local(local) => {
+            if local.touches_files() {
+                // Without threads, too.
+                namespace::enter()?;
+            }
+            runtime()?.block_on(local.run(terminal))
+        }
         verb => runtime()?.block_on(run_async(verb, terminal)),
     }
 }
@@ -46,9 +54,9 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Resume(resume) => resume.run(terminal).await,
         Verb::Runs(runs) => runs.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,
-        Verb::Local(local) => local.run(terminal).await,
-        // They need no runtime, and were run before there was one.
+        // They were run before there was a runtime.
         Verb::Component(_)
+        | Verb::Local(_)
         | Verb::Completions(_)
         | Verb::Man(_)
         | Verb::Config(_)

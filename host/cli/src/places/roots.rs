@@ -87,7 +87,7 @@ impl Roots {
                 let variable = std::env::var_os(name).filter(|value| !value.is_empty());
                 variable.or_else(|| said(name))
             },
-            rustix::process::geteuid().is_root(),
+            darkroom_local::sandbox::rootless::is_root(),
         )?;
         Ok(found)
     }

@@ -35,6 +35,15 @@ pub(crate) enum LocalVerb {
 }
 
 impl Local {
+    /// Whether the verb itself reads or makes files that instances have.
+    pub(crate) fn touches_files(&self) -> bool {
+        match &self.verb {
+            LocalVerb::Serve(verb) => verb.has_instances(),
+            LocalVerb::Bootstrap(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self.verb {
             LocalVerb::Status(verb) => verb.run(terminal).await,

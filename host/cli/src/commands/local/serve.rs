@@ -57,6 +57,11 @@ enum Driver {
 }
 
 impl Serve {
+    /// Whether it runs instances that are there, and not simulated.
+    pub(crate) fn has_instances(&self) -> bool {
+        matches!(self.driver, Driver::Sandbox)
+    }
+
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let roots = Roots::of_process()?;
         let mut interrupts = Interrupts::new()?;
