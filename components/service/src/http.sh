@@ -1,6 +1,7 @@
 # Waits for the answer to GET with curl, wget or bash, whichever the image has. Exit code
 # 77: it has none of them. Ends with 1 where the answer is another one.
-folder=$(mktemp -d) || exit 1
+# Below /run, which no disk holds, where that is allowed.
+folder=$(mktemp -d -p /run 2>/dev/null || mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
 
