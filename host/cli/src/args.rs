@@ -122,6 +122,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
+    Init(commands::init::Init),
     Build(commands::build::Build),
     Plan(commands::plan::Plan),
     Validate(commands::validate::Validate),

@@ -17,6 +17,8 @@ use serde::Deserialize;
 
 use crate::args::Cli;
 use crate::places::roots::Roots;
+use crate::places::shipped::Shipped;
+use crate::scaffold::{self, FAMILIES};
 
 /// The variable that holds the name of the asking shell.
 const VARIABLE: &str = "DARKROOM_COMPLETE";
@@ -78,6 +80,22 @@ pub(crate) fn accounts() -> Vec<Candidate> {
             let help = format!("local account {}", account.id);
             Candidate::new(account.name).help(Some(help.into()))
         })
+        .collect()
+}
+
+/// The families to begin from.
+pub(crate) fn families() -> Vec<Candidate> {
+    FAMILIES.into_iter().map(Candidate::new).collect()
+}
+
+/// The examples that come with the program.
+pub(crate) fn examples() -> Vec<Candidate> {
+    let all = Shipped::Examples
+        .find()
+        .map(|folder| scaffold::examples(&folder));
+    all.unwrap_or_default()
+        .into_iter()
+        .map(|one| Candidate::new(one.short().to_owned()).help(Some(one.about.into())))
         .collect()
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod image;
+pub(crate) mod init;
 pub(crate) mod local;
 pub(crate) mod man;
 pub(crate) mod plan;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
 
 async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
     match verb {
+        Verb::Init(init) => init.run(terminal).await,
         Verb::Build(build) => build.run(terminal).await,
         Verb::Plan(plan) => plan.run(terminal).await,
         Verb::Validate(validate) => validate.run(terminal).await,

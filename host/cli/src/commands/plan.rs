@@ -1,14 +1,18 @@
 //! `darkroom plan`: what a build would do, without doing it.
 
-use clap::Args;
-use darkroom_engine::plan::{self, PlannedPart, PlannedRequest, PlannedStep};
+use clap::{Args, ValueEnum};
+use darkroom_engine::plan::{self, Plan as EnginePlan};
+use darkroom_engine::{Checked, Engine};
+use serde_json::{Value, json};
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
+use crate::graph::{Picture, mermaid, svg};
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
+use crate::planned::{self, Detail};
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 use crate::workshop;
@@ -21,6 +25,7 @@ use crate::workshop;
 #[command(after_help = "Examples:\n  \
     darkroom plan\n  \
     darkroom plan image.yaml --scripts\n  \
+    darkroom plan image.yaml --graph svg > plan.svg\n  \
     darkroom plan image.yaml --json")]
 pub(crate) struct Plan {
     #[command(flatten)]
@@ -30,6 +35,16 @@ pub(crate) struct Plan {
     /// Show each script as it would be sent
     #[arg(long)]
     scripts: bool,
+    /// Draw the plan instead: a Mermaid flowchart, or an SVG that stands alone
+    #[arg(long, value_name = "FORM", conflicts_with = "scripts")]
+    graph: Option<Form>,
+}
+
+/// How a plan is drawn.
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum Form {
+    Mermaid,
+    Svg,
 }
 
 impl Plan {
@@ -39,16 +54,18 @@ impl Plan {
         let file = TemplateFile::read(&self.template.template)?;
         let settings = Settings::decide(&self.place, &file.folder)?;
         let checked = check(&engine, &file, &self.template, &settings, terminal)?;
-        let (client, _) = workshop::cloud(&settings, &roots).await?;
-        let planned = plan::plan(engine.runtime(), &client, &checked)
-            .await
-            .map_err(|trouble| {
-                let hint = trouble.hint();
-                let failure = Failure::new(workshop::of_trouble(&trouble), trouble);
-                hint.into_iter().fold(failure, Failure::hint)
-            })?;
-        terminal.json(&planned);
-        self.show(&planned, terminal);
+        let planned = of(&engine, &checked, &settings, &roots).await?;
+        if let Some(form) = self.graph {
+            draw(&planned, form, terminal);
+        } else {
+            terminal.json(&as_json(&planned, &checked)?);
+            let detail = if self.scripts {
+                Detail::Scripts
+            } else {
+                Detail::Steps
+            };
+            planned::show(&planned, detail, terminal);
+        }
         let wrong = planned.parts.iter().find(|part| part.error.is_some());
         match wrong {
             None => Ok(exit::DONE),
@@ -59,76 +76,43 @@ impl Plan {
             }
         }
     }
-
-    fn show(&self, plan: &plan::Plan, terminal: &Terminal) {
-        let place = format!("{} {}", plan.cloud, plan.region);
-        let source = &plan.survey.image;
-        terminal.line(format!("{} on {place}", plan.template));
-        terminal.line(format!("  source    {} ({})", source.id, source.os_name));
-        if let Some(candidate) = plan.survey.candidates.first() {
-            terminal.line(format!(
-                "  instance  {} in {}",
-                candidate.instance_type, candidate.zone
-            ));
-        }
-        terminal.line(format!("  image     {}", plan.image_name));
-        terminal.line(format!("  regions   {}", plan.regions.join(", ")));
-        if let Some(family) = &plan.family {
-            terminal.line(format!("  family    {family}, after the tests"));
-        }
-        if !plan.accounts.is_empty() {
-            terminal.line(format!("  shared    with {}", plan.accounts.join(", ")));
-        }
-        for part in &plan.parts {
-            self.show_part(part, terminal);
-        }
-    }
-
-    fn show_part(&self, part: &PlannedPart, terminal: &Terminal) {
-        let role = part
-            .role
-            .map(|role| format!(" ({role})"))
-            .unwrap_or_default();
-        terminal.line("");
-        terminal.line(format!("{}  {}{role}", part.path, part.component));
-        for step in &part.steps {
-            terminal.line(format!("  - {} ({})", step.name, step.what));
-            if self.scripts {
-                show_requests(step, terminal);
-            }
-        }
-        if let Some(question) = &part.then_asks {
-            terminal.line(format!("  then it asks {question} and goes on"));
-        }
-        if let Some(error) = &part.error {
-            terminal.line(format!("  then it ends with an error: {error}"));
-        }
-    }
 }
 
-fn show_requests(step: &PlannedStep, terminal: &Terminal) {
-    for request in &step.requests {
-        match request {
-            PlannedRequest::RunCommand { content, timeout } => {
-                terminal.line(format!("    RunCommand, at most {timeout} s:"));
-                for line in content.lines() {
-                    terminal.line(format!("    | {line}"));
-                }
-            }
-            PlannedRequest::SendFile {
-                target_dir,
-                name,
-                length,
-                ..
-            } => terminal.line(format!("    SendFile {target_dir}/{name}, {length} bytes")),
-            PlannedRequest::SendSecret {
-                target_dir,
-                secrets,
-            } => terminal.line(format!(
-                "    SendFile {target_dir}, the secrets {}",
-                secrets.join(", ")
-            )),
-            PlannedRequest::RebootInstance => terminal.line("    RebootInstance"),
-        }
+/// Plans a checked template on the cloud that was decided on.
+pub(super) async fn of(
+    engine: &Engine,
+    checked: &Checked,
+    settings: &Settings,
+    roots: &Roots,
+) -> Result<EnginePlan, Failure> {
+    let (client, _) = workshop::cloud(settings, roots).await?;
+    plan::plan(engine.runtime(), &client, checked)
+        .await
+        .map_err(|trouble| {
+            let hint = trouble.hint();
+            let failure = Failure::new(workshop::of_trouble(&trouble), trouble);
+            hint.into_iter().fold(failure, Failure::hint)
+        })
+}
+
+fn as_json(planned: &EnginePlan, checked: &Checked) -> Result<Value, Failure> {
+    let mut value = serde_json::to_value(planned).map_err(Failure::internal)?;
+    let warnings: Vec<_> = checked.warnings.iter().map(ToString::to_string).collect();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("warnings".into(), json!(warnings));
+    }
+    Ok(value)
+}
+
+fn draw(planned: &EnginePlan, form: Form, terminal: &Terminal) {
+    let picture = Picture::of(planned);
+    let (word, text) = match form {
+        Form::Mermaid => ("mermaid", mermaid(&picture)),
+        Form::Svg => ("svg", svg(&picture)),
+    };
+    if terminal.is_json() {
+        terminal.json(&json!({ "graph": word, "text": text }));
+    } else {
+        Terminal::raw(text.as_bytes());
     }
 }

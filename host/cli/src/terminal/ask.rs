@@ -39,10 +39,9 @@ impl Terminal {
             return Ok(true);
         }
         self.can_ask(question)?;
-        let theme = self.theme();
         let question = question.to_owned();
-        blocking(move || {
-            Confirm::with_theme(&*theme)
+        self.ask(move |theme| {
+            Confirm::with_theme(theme)
                 .with_prompt(question)
                 .default(false)
                 .interact()
@@ -50,8 +49,20 @@ impl Terminal {
         .await
     }
 
+    /// Puts questions to a person, on a thread of their own.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        questions: impl FnOnce(&dyn Theme) -> dialoguer::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let theme = self.theme();
+        tokio::task::spawn_blocking(move || questions(&*theme))
+            .await
+            .map_err(Failure::internal)?
+            .map_err(Failure::user)
+    }
+
     /// Whether the question can be put to somebody; the error says what to do if not.
-    pub(crate) fn can_ask(&self, question: &str) -> Result<(), Failure> {
+    fn can_ask(&self, question: &str) -> Result<(), Failure> {
         if self.is_interactive() {
             return Ok(());
         }
@@ -60,7 +71,7 @@ impl Terminal {
     }
 
     /// How questions look.
-    pub(crate) fn theme(&self) -> Box<dyn Theme + Send + Sync> {
+    fn theme(&self) -> Box<dyn Theme + Send + Sync> {
         let stderr = anstream::AutoStream::new(std::io::stderr(), self.color);
         if stderr.current_choice() == anstream::ColorChoice::Never {
             Box::new(SimpleTheme)
@@ -68,14 +79,4 @@ impl Terminal {
             Box::new(ColorfulTheme::default())
         }
     }
-}
-
-/// Runs a question on a thread of its own: it waits for a person.
-pub(crate) async fn blocking<T: Send + 'static>(
-    question: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(question)
-        .await
-        .map_err(Failure::internal)?
-        .map_err(Failure::user)
 }

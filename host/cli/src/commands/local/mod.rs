@@ -2,6 +2,7 @@
 //! need it; these verbs are for looking at it and for cleaning up.
 
 mod bootstrap;
+mod import;
 mod reset;
 mod serve;
 mod shell;
@@ -30,6 +31,7 @@ pub(crate) enum LocalVerb {
     Stop(stop::Stop),
     Reset(reset::Reset),
     Bootstrap(bootstrap::Bootstrap),
+    Import(import::Import),
     Shell(shell::Shell),
     Supervise(supervise::Supervise),
 }
@@ -39,7 +41,7 @@ impl Local {
     pub(crate) fn touches_files(&self) -> bool {
         match &self.verb {
             LocalVerb::Serve(verb) => verb.has_instances(),
-            LocalVerb::Bootstrap(_) => true,
+            LocalVerb::Bootstrap(_) | LocalVerb::Import(_) => true,
             _ => false,
         }
     }
@@ -51,6 +53,7 @@ impl Local {
             LocalVerb::Stop(verb) => verb.run(terminal).await,
             LocalVerb::Reset(verb) => verb.run(terminal).await,
             LocalVerb::Bootstrap(verb) => verb.run(terminal).await,
+            LocalVerb::Import(verb) => verb.run(terminal).await,
             LocalVerb::Shell(verb) => verb.run(terminal).await,
             // It is run before there is a runtime, by `commands::run`.
             LocalVerb::Supervise(verb) => Ok(verb.run()),
