@@ -36,6 +36,7 @@ mod read;
 mod resolve;
 mod resolved;
 mod rules;
+mod schema;
 mod section;
 mod span;
 mod template;
@@ -50,6 +51,7 @@ pub use resolved::{
     BuildItem, Copy, DataDisk, Distribute, ImageSettings, Instance, OnTestFailure, Rebuild,
     Resolved, Retain, Run, Secret, SecretFrom, TestItem, Uses,
 };
+pub use schema::{schema, schema_with};
 pub use section::parameters::{Parameter, ParameterType};
 pub use section::repair::Repair;
 pub use section::source::Source;

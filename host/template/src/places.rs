@@ -36,6 +36,14 @@ const ITEM_KEYS: [(&str, Place); 3] = [
     ("copy", Place::Copy),
 ];
 
+/// Whether what stands under a key can hold expressions.
+pub(crate) fn is_place(key: &str) -> bool {
+    SECTIONS
+        .iter()
+        .chain(&ITEM_KEYS)
+        .any(|(found, _)| *found == key)
+}
+
 /// Calls `visit` with each place of a document, the overlays of `clouds` included.
 pub(crate) fn visit(
     document: &mut Node,

@@ -39,6 +39,27 @@ const REGIONS: &[&str] = &[
     "me-central-1",
 ];
 
+/// What values look like, for the schema. A rule may be stricter than its pattern; a
+/// test sees to it that it is never looser.
+pub(crate) mod pattern {
+    pub(crate) const TEMPLATE_NAME: &str = "^[a-z][a-z0-9-]{1,63}$";
+    pub(crate) const PARAMETER_NAME: &str = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
+    pub(crate) const SECRET_NAME: &str = "^[a-z][a-z0-9-]{0,63}$";
+    pub(crate) const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]{0,127}$";
+    pub(crate) const SOURCE_FAMILY: &str = "^[A-Za-z][A-Za-z0-9_.:-]{1,127}$";
+    pub(crate) const IMAGE_ID: &str = "^[A-Za-z][A-Za-z0-9_.-]{2,127}$";
+    pub(crate) const INSTANCE_ID: &str = "^i-[A-Za-z0-9-]+$";
+    pub(crate) const SNAPSHOT_ID: &str = "^s-[A-Za-z0-9-]+$";
+    pub(crate) const VSWITCH: &str = "^vsw-[A-Za-z0-9-]+$";
+    pub(crate) const SECURITY_GROUP: &str = "^sg-[A-Za-z0-9-]+$";
+    pub(crate) const INSTANCE_TYPE: &str = "^ecs(\\.[A-Za-z0-9-]+){2,}$";
+    pub(crate) const DISK_CATEGORY: &str = "^cloud(_[A-Za-z0-9_]+)?$";
+    pub(crate) const IMAGE_PATH: &str = "^(/|[A-Za-z]:[/\\\\])";
+    pub(crate) const REGION: &str = "^[a-z0-9]{2}(-[a-z0-9]+)+$";
+    pub(crate) const ACCOUNT: &str = "^[0-9]{16}$";
+    pub(crate) const USES: &str = "^(darkroom:|\\./)";
+}
+
 /// How many tags an image may be given. ECS allows 20; the others are ours.
 pub(crate) const MOST_TAGS: usize = 16;
 
@@ -315,6 +336,73 @@ pub(crate) fn tag_value(text: &str) -> Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type RuleFn = fn(&str) -> Rule;
+
+    #[test]
+    fn no_rule_is_looser_than_its_pattern() {
+        let rules: [(RuleFn, &str); 15] = [
+            (template_name, pattern::TEMPLATE_NAME),
+            (parameter_name, pattern::PARAMETER_NAME),
+            (secret_name, pattern::SECRET_NAME),
+            (variable, pattern::VARIABLE),
+            (source_family, pattern::SOURCE_FAMILY),
+            (image_id, pattern::IMAGE_ID),
+            (instance_id, pattern::INSTANCE_ID),
+            (snapshot_id, pattern::SNAPSHOT_ID),
+            (vswitch, pattern::VSWITCH),
+            (security_group, pattern::SECURITY_GROUP),
+            (instance_type, pattern::INSTANCE_TYPE),
+            (disk_category, pattern::DISK_CATEGORY),
+            (image_path, pattern::IMAGE_PATH),
+            (region, pattern::REGION),
+            (account, pattern::ACCOUNT),
+        ];
+        let stems = [
+            "a",
+            "ab",
+            "web-1",
+            "A_b",
+            "_x",
+            "debian-12",
+            "acs:x_1.2",
+            "m-bp1",
+            "i-1",
+            "s-1",
+            "vsw-1-2",
+            "sg-x",
+            "ecs.g7.large",
+            "ecs.t5-lc1m2.small",
+            "cloud",
+            "cloud_essd",
+            "/var/www",
+            "C:\\x",
+            "c:/x",
+            "cn-hangzhou",
+            "ap-southeast-1",
+            "cn-shanghai-finance-1",
+            "1234567890123456",
+        ];
+        for (rule, pattern) in rules {
+            let regex = regex::Regex::new(pattern).expect("a pattern");
+            let mut accepted = 0;
+            for stem in stems {
+                for text in [
+                    stem.to_owned(),
+                    format!("{stem}-x"),
+                    format!("{stem}.9"),
+                    stem.repeat(9),
+                ] {
+                    accepted += usize::from(rule(&text).is_ok());
+                    assert!(
+                        rule(&text).is_err() || regex.is_match(&text),
+                        "{pattern} {text}"
+                    );
+                }
+            }
+            assert!(accepted > 0, "{pattern}");
+        }
+    }
 
     #[test]
     fn names_at_their_limits() {

@@ -84,9 +84,10 @@ fn item(reader: &Reader, node: &Node, path: &str) -> Option<BuildItem> {
 type Kind<'n> = (&'static str, Span, &'n Node);
 
 fn kinds(fields: Fields<'_>) -> Vec<Kind<'_>> {
-    ["uses", "copy", "run", "reboot"]
-        .into_iter()
-        .filter_map(|kind| fields.entry(kind).map(|(span, node)| (kind, span, node)))
+    keys::BUILD_ITEM
+        .one_of
+        .iter()
+        .filter_map(|kind| fields.entry(kind).map(|(span, node)| (*kind, span, node)))
         .collect()
 }
 

@@ -68,6 +68,9 @@ pub(crate) fn rebuild(reader: &Reader, node: &Node) -> Option<Rebuild> {
     }
 }
 
+/// What a duration looks like.
+pub(crate) const DURATION_PATTERN: &str = "^([0-9]+[smhdw])+$";
+
 /// `90s`, `30m`, `12h`, `7d`, `2w`, and sums such as `1d12h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let spelling = || {

@@ -39,9 +39,10 @@ fn source(reader: &Reader, node: &Node, path: &str) -> Option<SecretFrom> {
         return None;
     }
     let fields = reader.fields(node, path, &keys::SECRET)?;
-    let found: Vec<_> = ["env", "file", "command"]
-        .into_iter()
-        .filter_map(|key| fields.entry(key).map(|(span, node)| (key, span, node)))
+    let found: Vec<_> = keys::SECRET
+        .one_of
+        .iter()
+        .filter_map(|key| fields.entry(key).map(|(span, node)| (*key, span, node)))
         .collect();
     match found.as_slice() {
         [("env", _, node)] => {
