@@ -338,3 +338,50 @@ async fn an_image_without_systemd_is_refused_in_words() {
     assert_eq!(instance.observe().await, Observed::Stopped);
     assert_eq!(leftovers(&instance), "");
 }
+
+/// Our own init keeps order in an instance whose image has none: it is the first process,
+/// shows nothing of its host, reaps, and ends everything when it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_without_an_init_is_given_one() {
+    if not_run() {
+        return;
+    }
+    let cloud = Cloud::new().await;
+    let instance = cloud.instance().await;
+    instance.sh("rm /usr/sbin/init").await;
+    instance.stop().await;
+    instance.start().await;
+    let first = instance.agent().await;
+    assert_eq!(instance.sh("cat /proc/1/comm").await, "init\n");
+    let hidden = "tr -d '\\0' < /proc/1/cmdline; for f in environ maps exe fd/0 root; do
+        if cat /proc/1/$f > /dev/null 2>&1 || readlink /proc/1/$f > /dev/null; then echo $f; fi
+        done";
+    assert_eq!(instance.sh(hidden).await, "init");
+    assert_eq!(instance.sh("ulimit -n").await, "1024\n");
+    // An orphan is init's, and leaves no zombie when it ends.
+    let orphan = "sh -c 'sleep 0.2 & echo $!' > /run/orphan; pid=$(cat /run/orphan)
+        awk '{print $4}' /proc/$pid/stat; while [ -e /proc/$pid ]; do sleep 0.05; done";
+    assert_eq!(instance.sh(orphan).await, "1\n");
+    // What listens to its signal is waited for.
+    let orderly = "cat > /srv/orderly <<'END'
+trap 'sleep 0.3; echo ended > /srv/ended; exit' TERM
+touch /run/up
+while :; do sleep 0.05; done
+END
+setsid sh /srv/orderly > /dev/null 2>&1 &
+while [ ! -e /run/up ]; do sleep 0.02; done";
+    instance.sh(orderly).await;
+    cloud.driver.reboot(&instance.id, false).await.unwrap();
+    let second = instance.agent().await;
+    assert_ne!(first, second);
+    assert_eq!(instance.sh("cat /srv/ended").await, "ended\n");
+    // A reboot from inside, in busybox's words.
+    let command = shell("kill -TERM 1; sleep 60");
+    let ended = instance.run(command).await;
+    assert_eq!(ended.error_code, Some(CommandFault::ExecutionInterrupted));
+    while instance.agent().await == second {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    instance.stop().await;
+    assert_eq!(leftovers(&instance), "");
+}
