@@ -161,7 +161,7 @@ impl Builder {
             Shape::Any => return Map::new(),
         };
         object(if computed {
-            or_expression(plain)
+            or_expression(&plain)
         } else {
             plain
         })
