@@ -148,8 +148,8 @@ fn an_edited_system_component_is_used_without_touching_the_host() {
     let tree = guest_sources(&house);
     edit(
         &tree.join("components/files/src/lib.rs"),
-        "named(\"look at\"",
-        "named(\"peek at\"",
+        "place(\"put in place\"",
+        "place(\"lay down\"",
     );
     copy(
         &binary().with_file_name("../components"),
@@ -169,6 +169,6 @@ fn an_edited_system_component_is_used_without_touching_the_host() {
         "name: web\nsource: { family: debian-12 }\nbuild:\n  - uses: darkroom:files\n    with: { path: /etc/motd, text: hi }\n",
     );
     let plan = house.succeed(&["plan"]);
-    assert!(plan.contains("peek at /etc/motd"), "{plan}");
+    assert!(plan.contains("lay down /etc/motd"), "{plan}");
     assert_eq!(digest(&binary()), host);
 }
