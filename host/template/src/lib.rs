@@ -45,7 +45,7 @@ mod yaml;
 pub use format::format;
 pub use mistake::{Mistake, Mistakes, Severity};
 pub use nearest::nearest;
-pub use one_line::one_line;
+pub use one_line::{OneLine, one_line};
 pub use resolve::{Cloud, ParseCloudError, ResolveWith};
 pub use resolved::{
     BuildItem, Copy, DataDisk, Distribute, ImageSettings, Instance, OnTestFailure, Rebuild,

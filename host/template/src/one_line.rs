@@ -4,20 +4,52 @@ use std::path::Path;
 
 use crate::rules;
 
+/// The bandwidth of an instance of a one-line build.
+const INTERNET: u32 = 10;
+
+/// What a build of one line says. What isn't said is left out of the template, but for
+/// the way to the internet: one-line builds are mostly upgrades.
+#[derive(Clone, Debug, Default)]
+pub struct OneLine<'a> {
+    /// A family, or an image, an instance or a snapshot by its id.
+    pub from: &'a str,
+    /// The scripts, in order.
+    pub run: &'a [String],
+    /// The template's name.
+    pub name: &'a str,
+    /// Bandwidth in Mbit/s; none is 10.
+    pub internet: Option<u32>,
+    /// The instance type.
+    pub instance_type: Option<&'a str>,
+    /// The system disk in GiB.
+    pub disk: Option<u32>,
+    /// The family that the image shall be the newest of.
+    pub family: Option<&'a str>,
+}
+
 /// The template of `darkroom build --from FROM --run RUN --name NAME`, to be shown and
-/// built like any other. The script is in it exactly as given. The instance may reach
-/// the internet: one-line builds are mostly upgrades.
+/// built like any other. The scripts are in it exactly as given.
 ///
 /// Nothing is checked here; what can't be in a template is a mistake of
 /// [`parse`](crate::parse) at its place in the text.
-pub fn one_line(from: &str, run: &str, name: &str) -> String {
-    let source = source_key(from);
-    format!(
-        "name: {}\nsource: {{ {source}: {} }}\nbuild:\n  - run: {}\ninstance: {{ internet: 10 }}\n",
-        scalar(name),
-        scalar(from),
-        script(run),
-    )
+pub fn one_line(said: &OneLine<'_>) -> String {
+    let source = source_key(said.from);
+    let (name, from) = (scalar(said.name), scalar(said.from));
+    let mut text = format!("name: {name}\nsource: {{ {source}: {from} }}\nbuild:\n");
+    for run in said.run {
+        text.extend(["  - run: ", &script(run), "\n"]);
+    }
+    let mut instance = vec![format!("internet: {}", said.internet.unwrap_or(INTERNET))];
+    instance.extend(
+        said.instance_type
+            .map(|one| format!("type: {}", scalar(one))),
+    );
+    instance.extend(said.disk.map(|disk| format!("disk: {disk}")));
+    text.extend(["instance: { ", &instance.join(", "), " }\n"]);
+    if let Some(family) = said.family {
+        text.extend(["image: { family: ", &scalar(family), " }\n"]);
+    }
+    text
 }
 
 /// What a source is, by the way it is written.
@@ -107,19 +139,42 @@ mod tests {
     use super::*;
     use crate::{BuildItem, Cloud, ResolveWith, Source, parse};
 
+    fn said(from: &str, run: &str) -> String {
+        one_line(&OneLine {
+            from,
+            run: &[run.to_owned()],
+            name: "web-2",
+            ..OneLine::default()
+        })
+    }
+
     #[test]
     fn it_reads_like_a_template() {
         assert_eq!(
-            one_line("m-bp1", "apt-get -y upgrade", "web-2"),
+            said("m-bp1", "apt-get -y upgrade"),
             "name: web-2\nsource: { image: m-bp1 }\nbuild:\n  - run: 'apt-get -y upgrade'\n\
              instance: { internet: 10 }\n"
         );
         assert_eq!(
-            one_line("debian-12", "a\n\n  b: |\n", "web-2")
-                .lines()
-                .nth(3),
+            said("debian-12", "a\n\n  b: |\n").lines().nth(3),
             Some("  - run: |")
         );
+        let all = OneLine {
+            from: "debian-12",
+            run: &["true".into(), "a\nb".into()],
+            name: "web-2",
+            internet: Some(0),
+            instance_type: Some("ecs.g7.large"),
+            disk: Some(40),
+            family: Some("web"),
+        };
+        assert_eq!(
+            one_line(&all),
+            "name: web-2\nsource: { family: debian-12 }\nbuild:\n  - run: 'true'\n  - run: |-\n      \
+             a\n      b\ninstance: { internet: 0, type: ecs.g7.large, disk: 40 }\n\
+             image: { family: web }\n"
+        );
+        assert!(parse(&one_line(&all), "x").is_ok());
     }
 
     #[test]
@@ -158,7 +213,7 @@ mod tests {
             "#",
             "🦀\u{10ffff}",
         ] {
-            let text = one_line("i-bp1", run, "web-2");
+            let text = said("i-bp1", run);
             let template =
                 parse(&text, "x").unwrap_or_else(|error| panic!("{run:?}: {error}\n{text}"));
             let resolved = template.resolve(with).expect("no parameters");
