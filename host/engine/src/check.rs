@@ -349,7 +349,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn own_step(name: String, script: &str, environment: Vec<(String, String)>) -> Step {
+pub(crate) fn own_step(name: String, script: &str, environment: Vec<(String, String)>) -> Step {
     let mut step = Step::new(
         0,
         name,

@@ -8,16 +8,17 @@
 pub(crate) mod files;
 mod find;
 mod invocation;
+mod network;
 mod undo;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use darkroom_ecs::action::{
-    self, Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances,
-    Image, ImageStatus, Instance, InstanceStatus, JsonList, VERSION,
+    self, Action, CommaList, DescribeImages, DescribeInstances, Image, ImageStatus, Instance,
+    InstanceStatus, JsonList, VERSION,
 };
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
@@ -41,6 +42,9 @@ pub struct Pace {
     pub first: Duration,
     /// The longest interval.
     pub most: Duration,
+    /// How long the agent of a new instance may take to answer, before it is taken to be
+    /// missing and installed.
+    pub agent: Duration,
 }
 
 impl Pace {
@@ -48,12 +52,14 @@ impl Pace {
     pub const LOCAL: Self = Self {
         first: Duration::from_millis(20),
         most: Duration::from_millis(500),
+        agent: Duration::from_mins(2),
     };
 
     /// For Alibaba Cloud, whose API calls are counted.
     pub const REMOTE: Self = Self {
         first: Duration::from_secs(1),
         most: Duration::from_secs(10),
+        agent: Duration::from_mins(3),
     };
 
     /// The interval after `polls` polls.
@@ -72,7 +78,7 @@ pub struct Cloud {
     clock: Arc<dyn Clock>,
     pace: Pace,
     polls: Mutex<BTreeMap<String, u32>>,
-    vault: Arc<Vault>,
+    vault: OnceLock<Arc<Vault>>,
     /// What was shown last of each running step's output.
     shown: Mutex<BTreeMap<String, String>>,
 }
@@ -88,7 +94,6 @@ impl Cloud {
         events: Events,
         clock: Arc<dyn Clock>,
         pace: Pace,
-        vault: Arc<Vault>,
     ) -> Self {
         Self {
             run,
@@ -98,9 +103,19 @@ impl Cloud {
             clock,
             pace,
             polls: Mutex::default(),
-            vault,
+            vault: OnceLock::new(),
             shown: Mutex::default(),
         }
+    }
+
+    /// Takes the values of the run's secrets, once. A run that only cleans up has none.
+    pub fn hold(&self, vault: Arc<Vault>) {
+        drop(self.vault.set(vault));
+    }
+
+    fn vault(&self) -> &Vault {
+        static NONE: LazyLock<Vault> = LazyLock::new(Vault::default);
+        self.vault.get().map_or(&NONE, |vault| vault)
     }
 
     /// A typed call that changes nothing.
@@ -191,7 +206,9 @@ impl Cloud {
             Failure::Final(Trouble::State {
                 subject: format!("instance {instance}"),
                 problem: "it is gone".into(),
-                hint: Some("somebody or something deleted it while the run needed it".into()),
+                hint: Some(
+                    "somebody deleted it while the run needed it, or it was a spot instance and the cloud took it back: build again, or leave instance.spot out".into(),
+                ),
             })
         })
     }
@@ -224,17 +241,7 @@ impl Cloud {
         region: &RegionId,
         instance: &InstanceId,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let action = DescribeCloudAssistantStatus {
-            region_id: region.clone(),
-            instance_id: vec![instance.clone()],
-            ..DescribeCloudAssistantStatus::default()
-        };
-        let answer = self.call(region, &action).await?;
-        let alive = answer
-            .instance_cloud_assistant_status_set
-            .instance_cloud_assistant_status
-            .iter()
-            .any(|status| status.instance_id == *instance && status.cloud_assistant_status.0);
+        let alive = self.have_agents(region, vec![instance.clone()]).await?;
         if alive {
             return Ok(Some(Value::Bool(true)));
         }
@@ -333,6 +340,7 @@ impl World for Cloud {
                 run,
                 purpose,
             } => self.release_instances(region, run, purpose).await,
+            Operation::RemoveNetwork { region, run } => self.remove_network(region, run).await,
             Operation::DiscardImages {
                 region,
                 run,
@@ -357,6 +365,11 @@ impl World for Cloud {
                 step,
             } => self.poll_invocation(region, instance, invoke, step).await?,
             Condition::Image { region, image } => self.poll_image(region, image).await?,
+            Condition::Network {
+                region,
+                vpc,
+                vswitch,
+            } => self.poll_network(region, vpc, vswitch.as_ref()).await?,
             Condition::InstancesGone {
                 region,
                 run,

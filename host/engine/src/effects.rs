@@ -76,7 +76,9 @@ pub fn of(operation: &Operation) -> Class {
         | Operation::FetchMasked { .. }
         | Operation::Now
         | Operation::Survey { .. } => Class::Read,
-        Operation::ReleaseInstances { .. } | Operation::DiscardImages { .. } => Class::State,
+        Operation::ReleaseInstances { .. }
+        | Operation::RemoveNetwork { .. }
+        | Operation::DiscardImages { .. } => Class::State,
     }
 }
 

@@ -3,7 +3,10 @@
 //! A run is begun once (its folder and its row in the journal) and then driven, by the
 //! process that began it or by any later one: driving a new run and resuming a killed one
 //! are the same call. Which client the cloud is called with is the caller's to say; the
-//! run's [`Header`] says which cloud, region and account that must be.
+//! run's [`Header`] says which cloud, region and account that must be. How one is driven is
+//! `drive`'s.
+
+mod drive;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::RegionId;
-use darkroom_journal::{
-    Clock, FindError, Journal, LockError, RunId, RunSummary, StageSummary, Stop, StoreError,
-};
+use darkroom_journal::{Clock, FindError, Journal, LockError, RunId, RunSummary, Stop, StoreError};
 use darkroom_runtime::Runtime;
 use darkroom_template::{Cloud as Where, Mistakes, ResolveWith};
 use futures::future::BoxFuture;
@@ -22,20 +23,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::check::{CheckWith, Checked, check};
-use crate::cloud::{Cloud, Pace};
+use crate::cloud::Pace;
 use crate::components::Shelf;
-use crate::event::{Events, ImageOf, Kind, Level, Status, Watcher};
+use crate::event::{ImageOf, Status, Watcher};
 use crate::folder::{RunFolder, private};
-use crate::manifest::{self, Manifest, StageTime};
-use crate::mask::SHORTEST;
-use crate::pipeline;
+use crate::manifest::Manifest;
 use crate::secret::{Ask, SecretError, Vault};
-use crate::stage::Work;
 use crate::trouble::Trouble;
+use crate::verb::{self, ImageVerb, LookInto};
 
 /// The version of the pipeline: of the order and the names of what stages ask of the
 /// journal. Raise it when an open stage of an older one can't be replayed any more.
-const PIPELINE: &str = "1";
+const PIPELINE: &str = "2";
 
 /// The version of [`Header`].
 const HEADER: u32 = 1;
@@ -67,6 +66,9 @@ pub struct Header {
     /// Whether the image is built even if an unchanged one is young enough.
     #[serde(default)]
     pub refresh: bool,
+    /// What is done to an image; none where one is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<ImageVerb>,
 }
 
 /// Where an engine works.
@@ -97,6 +99,20 @@ pub struct Begin<'a> {
     pub secrets: Ask,
 }
 
+/// What a run that does something to an image is begun with.
+pub struct BeginVerb<'a> {
+    /// What is done.
+    pub verb: ImageVerb,
+    /// The cloud.
+    pub cloud: Where,
+    /// The region of the image.
+    pub region: RegionId,
+    /// The account, by the name that the caller knows it by.
+    pub account: Option<&'a str>,
+    /// Four random bytes for the run's id.
+    pub random: [u8; 4],
+}
+
 /// What a run is driven with.
 pub struct Drive {
     /// Calls the cloud of the run's header, as its account.
@@ -109,6 +125,8 @@ pub struct Drive {
     pub secrets: Ask,
     /// What becomes of a run that has failed.
     pub on_failure: OnFailure,
+    /// Looks into the instance of an image that is tried without a command.
+    pub look: Option<LookInto>,
 }
 
 impl Drive {
@@ -120,7 +138,15 @@ impl Drive {
             watcher,
             secrets: crate::secret::none(),
             on_failure: OnFailure::Cleanup,
+            look: None,
         }
+    }
+
+    /// Looks into an instance in this way.
+    #[must_use]
+    pub fn look(mut self, look: LookInto) -> Self {
+        self.look = Some(look);
+        self
     }
 
     /// Asks for secrets in this way.
@@ -338,6 +364,80 @@ impl Engine {
     /// # Errors
     /// When a secret can't be had, or folder or journal can't be written.
     pub async fn begin(&self, checked: &Checked, begin: &Begin<'_>) -> Result<RunId, EngineError> {
+        self.begin_as(checked, begin, None).await
+    }
+
+    /// Begins a run that does this to an image. `system` is the folder of the system
+    /// components.
+    ///
+    /// # Errors
+    /// When the region or the image can't be, or folder or journal can't be written.
+    pub async fn begin_verb(
+        &self,
+        begin: &BeginVerb<'_>,
+        system: &Path,
+    ) -> Result<RunId, EngineError> {
+        if let ImageVerb::Try(image) = &begin.verb {
+            let text = verb::try_out::template(image);
+            let checked = self.check(
+                &text,
+                &CheckWith {
+                    file_name: "image try",
+                    resolve: ResolveWith {
+                        cloud: begin.cloud,
+                        parameters: &[],
+                        region: Some(begin.region.as_str()),
+                    },
+                    shelf: Shelf::Live {
+                        system,
+                        template: system,
+                    },
+                },
+            )?;
+            let as_template = Begin {
+                file: "image try",
+                folder: system,
+                account: begin.account,
+                parameters: &[],
+                random: begin.random,
+                refresh: true,
+                secrets: crate::secret::none(),
+            };
+            let verb = Some(begin.verb.clone());
+            return self.begin_as(&checked, &as_template, verb).await;
+        }
+        let run = RunId::new(self.clock.now(), begin.random);
+        let folder = self.folder(&run);
+        RunFolder::create(folder.path().to_owned()).map_err(|source| EngineError::Folder {
+            act: "make",
+            path: folder.path().to_owned(),
+            source,
+        })?;
+        let header = Header {
+            header: HEADER,
+            template: begin.verb.words(),
+            file: String::new(),
+            cloud: begin.cloud.word().into(),
+            region: begin.region.to_string(),
+            account: begin.account.map(ToOwned::to_owned),
+            parameters: Vec::new(),
+            darkroom: env!("CARGO_PKG_VERSION").into(),
+            components: BTreeMap::new(),
+            folder: PathBuf::new(),
+            refresh: true,
+            verb: Some(begin.verb.clone()),
+        };
+        self.journal.begin(&run, json!(header)).await?;
+        darkroom_failpoint::reach("engine.begun").await;
+        Ok(run)
+    }
+
+    async fn begin_as(
+        &self,
+        checked: &Checked,
+        begin: &Begin<'_>,
+        verb: Option<ImageVerb>,
+    ) -> Result<RunId, EngineError> {
         let vault = Vault::ask(&checked.secrets(), &begin.secrets).await?;
         let run = RunId::new(self.clock.now(), begin.random);
         let folder = self.folder(&run);
@@ -348,7 +448,7 @@ impl Engine {
         };
         RunFolder::create(folder.path().to_owned()).map_err(failed)?;
         folder
-            .write("template.yaml", checked.text.as_bytes())
+            .write(drive::TEMPLATE, checked.text.as_bytes())
             .map_err(failed)?;
         let digests = checked.digests();
         for (reference, bytes) in &checked.bytes {
@@ -360,7 +460,10 @@ impl Engine {
         }
         let header = Header {
             header: HEADER,
-            template: checked.name().into(),
+            template: match &verb {
+                Some(verb) => verb.words(),
+                None => checked.name().into(),
+            },
             file: begin.file.into(),
             cloud: checked.resolved.cloud.word().into(),
             region: checked.resolved.region.clone(),
@@ -370,6 +473,7 @@ impl Engine {
             components: digests,
             folder: begin.folder.to_owned(),
             refresh: begin.refresh,
+            verb,
         };
         self.journal.begin(&run, json!(header)).await?;
         self.vaults
@@ -378,197 +482,6 @@ impl Engine {
             .insert(run.clone(), Arc::new(vault));
         darkroom_failpoint::reach("engine.begun").await;
         Ok(run)
-    }
-
-    /// Drives a run to its end: a new one from its beginning, an interrupted one from
-    /// where it was.
-    ///
-    /// # Errors
-    /// Why it has not come to an end. What went wrong inside the run is in the outcome.
-    pub async fn drive(&self, run: &RunId, drive: Drive) -> Result<Outcome, EngineError> {
-        // That there is such a run, before a lock is made for it.
-        self.view(run).await?;
-        let lock = self.journal.lock(run)?;
-        // Whoever held the lock until now may have ended it.
-        let view = self.view(run).await?;
-        if let Some(status) = view.status {
-            return Err(EngineError::Ended {
-                run: run.clone(),
-                status,
-            });
-        }
-        let folder = self.folder(run);
-        let checked = self.recheck(run, &view.header, &folder)?;
-        let path = folder.file("events.ndjson");
-        let events = Events::open(&path, run.clone(), Arc::clone(&self.clock), drive.watcher)
-            .map_err(|source| EngineError::Folder {
-                act: "write",
-                path,
-                source,
-            })?;
-        self.announce(run, &view.header, &events).await?;
-        let vault = self.vault(run, &checked, &drive.secrets).await?;
-        for name in vault.short() {
-            events.tell(Kind::Message {
-                path: "prepare".into(),
-                level: Level::Warning,
-                text: format!(
-                    "the secret {name} has less than {SHORTEST} bytes: it can't be masked in outputs"
-                ),
-            });
-        }
-        let cloud = Cloud::new(
-            run.clone(),
-            drive.client,
-            folder.clone(),
-            events.clone(),
-            Arc::clone(&self.clock),
-            drive.pace,
-            vault,
-        );
-        let session = self
-            .journal
-            .session(lock, Arc::new(cloud), PIPELINE)
-            .await?;
-        let region: RegionId = view
-            .header
-            .region
-            .parse()
-            .map_err(|_| EngineError::Record {
-                run: run.clone(),
-                problem: format!("{} can't be a region", view.header.region),
-            })?;
-        let work = Work {
-            run: run.clone(),
-            started: view.begun,
-            region,
-            checked: &checked,
-            runtime: &self.runtime,
-            folder: folder.clone(),
-            events: events.clone(),
-            roles: Mutex::default(),
-        };
-        let stages = self.journal.stages(run).await?;
-        let finished = stages
-            .into_iter()
-            .filter(|stage| stage.finished.is_some())
-            .map(|stage| stage.name)
-            .collect();
-        let manifest = Box::pin(pipeline::run(&session, &work, &finished))
-            .await
-            .map_err(|stop| stopped(run, stop))?;
-        let outcome = self.end(manifest, &folder).await?;
-        events.tell(Kind::RunFinished {
-            status: outcome.manifest.status,
-            images: pipeline::images(&outcome.manifest),
-            error: outcome.manifest.error.clone(),
-        });
-        session.close().await?;
-        Ok(outcome)
-    }
-
-    /// Writes the manifest, then the run's end, in this order: a run that has ended has
-    /// its manifest.
-    async fn end(&self, manifest: Manifest, folder: &RunFolder) -> Result<Outcome, EngineError> {
-        let run = manifest.run.clone();
-        let stages = self.journal.stages(&run).await?;
-        let manifest = Manifest {
-            finished: self.clock.now(),
-            stages: stages.iter().map(stage_time).collect(),
-            ..manifest
-        };
-        let file = folder.file(manifest::FILE);
-        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| EngineError::Record {
-            run: run.clone(),
-            problem: error.to_string(),
-        })?;
-        folder
-            .write(manifest::FILE, &text)
-            .map_err(|source| EngineError::Folder {
-                act: "write",
-                path: file.clone(),
-                source,
-            })?;
-        if !manifest.left.is_empty() {
-            return Err(EngineError::Left {
-                run,
-                status: manifest.status,
-                left: manifest.left,
-            });
-        }
-        let result = json!({
-            "status": manifest.status,
-            "images": pipeline::images(&manifest),
-        });
-        self.journal.finish(&run, result).await?;
-        Ok(Outcome { manifest, file })
-    }
-
-    async fn announce(
-        &self,
-        run: &RunId,
-        header: &Header,
-        events: &Events,
-    ) -> Result<(), EngineError> {
-        if self.journal.stages(run).await?.is_empty() {
-            events.tell(Kind::RunStarted {
-                template: header.template.clone(),
-                cloud: header.cloud.clone(),
-                region: header.region.clone(),
-            });
-        } else {
-            events.tell(Kind::RunResumed {
-                pid: std::process::id(),
-            });
-        }
-        Ok(())
-    }
-
-    /// The secrets of a run: those that it was begun with, or asked for again.
-    async fn vault(
-        &self,
-        run: &RunId,
-        checked: &Checked,
-        ask: &Ask,
-    ) -> Result<Arc<Vault>, EngineError> {
-        let mut vaults = self.vaults.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(vault) = vaults.remove(run) {
-            return Ok(vault);
-        }
-        drop(vaults);
-        Ok(Arc::new(Vault::ask(&checked.secrets(), ask).await?))
-    }
-
-    /// The checked template of a run that has begun, from its own copies.
-    fn recheck(
-        &self,
-        run: &RunId,
-        header: &Header,
-        folder: &RunFolder,
-    ) -> Result<Checked, EngineError> {
-        let path = folder.file("template.yaml");
-        let text = std::fs::read_to_string(&path).map_err(|source| EngineError::Folder {
-            act: "read",
-            path,
-            source,
-        })?;
-        let cloud: Where = header.cloud.parse().map_err(|_| EngineError::Record {
-            run: run.clone(),
-            problem: format!("{} can't be a cloud", header.cloud),
-        })?;
-        let with = CheckWith {
-            file_name: &header.file,
-            resolve: ResolveWith {
-                cloud,
-                parameters: &header.parameters,
-                region: Some(&header.region),
-            },
-            shelf: Shelf::Kept {
-                folder,
-                digests: &header.components,
-            },
-        };
-        Ok(self.check(&text, &with)?)
     }
 
     /// Asks a run to stop and clean up: the process that drives it, or else the next one.
@@ -652,27 +565,5 @@ impl Engine {
     /// The state folder.
     pub fn state(&self) -> &Path {
         &self.state
-    }
-}
-
-fn stage_time(stage: &StageSummary) -> StageTime {
-    let finished = stage.finished.unwrap_or(stage.opened);
-    StageTime {
-        stage: stage.name.clone(),
-        seconds: finished.duration_since(stage.opened).as_secs_f64(),
-    }
-}
-
-fn stopped(run: &RunId, stop: Stop<Trouble>) -> EngineError {
-    match stop {
-        Stop::Unavailable(trouble) => EngineError::Unavailable {
-            run: run.clone(),
-            trouble,
-        },
-        Stop::Store(error) => EngineError::Store(error),
-        stop => EngineError::Stopped {
-            run: run.clone(),
-            stop: Box::new(stop),
-        },
     }
 }

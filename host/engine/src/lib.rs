@@ -21,6 +21,7 @@
 //! | [`plan`](mod@plan) | what a build would do, without doing it |
 //! | [`engine`](crate::Engine) | begin, drive, resume, cancel, list |
 //! | `stage` | the seven stages, one file each |
+//! | [`verb`] | what is done to images that are there |
 //! | `role` | one role of one component, from first call to last |
 //! | [`carry`] | one step on an instance |
 //! | [`operation`], `effects`, [`cloud`] | effects as data, their classes, and who carries them out |
@@ -47,17 +48,20 @@ mod stage;
 pub mod survey;
 pub mod tags;
 mod trouble;
+pub mod verb;
 
 pub use check::{CheckWith, Checked, check};
 pub use cloud::Pace;
 pub use engine::{
-    Begin, Drive, Engine, EngineError, FailedAt, Header, OnFailure, Outcome, RunView, Settings,
+    Begin, BeginVerb, Drive, Engine, EngineError, FailedAt, Header, OnFailure, Outcome, RunView,
+    Settings,
 };
 pub use event::{Event, ImageOf, Kind, Status, Watcher};
 pub use plan::Plan;
 pub use role::RoleRecord;
 pub use secret::{Ask, Secret, SecretError, Vault};
 pub use trouble::{Problem, Trouble, chain};
+pub use verb::{ImageVerb, LookInto, Tried, TryImage};
 
 use darkroom_ecs::action::Action;
 use serde_json::Value;

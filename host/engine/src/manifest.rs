@@ -68,6 +68,9 @@ pub struct Manifest {
     pub regions: Vec<RegionImage>,
     /// What could not be undone, in words. Empty when nothing is left.
     pub left: Vec<String>,
+    /// Whether what the run has made stays, to be looked at.
+    #[serde(default)]
+    pub kept: bool,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.

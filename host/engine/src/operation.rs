@@ -6,7 +6,7 @@
 
 use darkroom_contract::{Role, Transcript};
 use darkroom_ecs::action::{Action, InstanceStatus};
-use darkroom_ecs::id::{ImageId, InstanceId, InvokeId, RegionId};
+use darkroom_ecs::id::{ImageId, InstanceId, InvokeId, RegionId, VSwitchId, VpcId};
 use darkroom_ecs::params::{Params, to_params};
 use darkroom_journal::RunId;
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,13 @@ pub enum Operation {
         /// The tag `darkroom:purpose`.
         purpose: String,
     },
+    /// Undo of CreateVpc: the run's temporary network goes with all that is in it.
+    RemoveNetwork {
+        /// The region.
+        region: RegionId,
+        /// The tag `darkroom:run`.
+        run: RunId,
+    },
     /// Undo of CreateImage and CopyImage: the run's images for this purpose and their
     /// snapshots go.
     DiscardImages {
@@ -208,6 +215,16 @@ pub enum Condition {
         region: RegionId,
         /// Which one.
         image: ImageId,
+    },
+    /// The VPC is available, and the vSwitch in it, if one is named. Answers the VPC's
+    /// range of addresses.
+    Network {
+        /// The region.
+        region: RegionId,
+        /// The VPC.
+        vpc: VpcId,
+        /// The vSwitch.
+        vswitch: Option<VSwitchId>,
     },
     /// No instance of this run and purpose is left.
     InstancesGone {

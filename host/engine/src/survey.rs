@@ -3,22 +3,22 @@
 //! Only Describe calls are made, so that `plan` can do the same without a run. All that
 //! is wrong is reported at once. `build` keeps the answer in its journal: a resumed run
 //! builds from the same source image, even if the family has a newer one by then.
+//! `source` finds what the image is made from, `place` where instances can be made.
 
 use darkroom_contract::Machine;
-use darkroom_ecs::action::{
-    Action, CommaList, DescribeAvailableResource, DescribeImageFromFamily, DescribeImages,
-    DescribeInstanceTypes, DescribeSecurityGroups, DescribeVSwitches, Image, VSwitch,
-};
+use darkroom_ecs::action::{Action, DescribeImages, Image};
 use darkroom_ecs::client::Client;
-use darkroom_ecs::id::{ImageId, RegionId, SecurityGroupId, VSwitchId, ZoneId};
+use darkroom_ecs::id::{
+    ImageId, InstanceId, RegionId, SecurityGroupId, SnapshotId, VSwitchId, ZoneId,
+};
 use darkroom_journal::Failure;
 use serde::{Deserialize, Serialize};
 
+mod place;
+mod source;
+
 use crate::cloud::every_status;
 use crate::trouble::{Problem, Trouble, of_call};
-
-/// How many instance types are tried when the first has no stock.
-const CANDIDATES: usize = 6;
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,12 @@ pub struct Query {
     pub region: RegionId,
     /// The source image.
     pub source: SourceQuery,
-    /// The instance type, if the template names one.
-    pub instance_type: Option<String>,
+    /// The instance types that the template names, in the order in which they are tried.
+    #[serde(default)]
+    pub instance_types: Vec<String>,
+    /// Whether spot instances are made.
+    #[serde(default)]
+    pub spot: bool,
     /// The vSwitch, if the template names one.
     pub vswitch: Option<VSwitchId>,
     /// The security group, if the template names one.
@@ -47,17 +51,30 @@ pub enum SourceQuery {
     Family(String),
     /// This image.
     Image(ImageId),
+    /// This instance, of which an image is made.
+    Instance(InstanceId),
+    /// This snapshot of a system disk, of which an image is made.
+    Snapshot(SnapshotId),
+}
+
+impl SourceQuery {
+    /// Whether an image has to be made of it before anything else.
+    pub fn is_no_image(&self) -> bool {
+        matches!(self, Self::Instance(_) | Self::Snapshot(_))
+    }
 }
 
 /// What there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
-    /// The source image.
+    /// The source image; of an instance or a snapshot what is known of the image to be
+    /// made of it, which has no id yet.
     pub image: ImageFacts,
     /// Where instances can be made, best first. Never empty.
     pub candidates: Vec<Candidate>,
-    /// The security group.
-    pub security_group: SecurityGroupId,
+    /// The security group; none where a temporary network is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_group: Option<SecurityGroupId>,
 }
 
 /// What the engine needs to know of an image.
@@ -86,11 +103,25 @@ pub struct Candidate {
     pub instance_type: String,
     /// The zone.
     pub zone: ZoneId,
-    /// A vSwitch of that zone.
-    pub vswitch: VSwitchId,
+    /// A vSwitch of that zone; none where a temporary network is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vswitch: Option<VSwitchId>,
 }
 
+/// The strategy of spot instances: at the market's price, up to that of an ordinary one.
+pub(crate) const SPOT: &str = "SpotAsPriceGo";
+
 impl ImageFacts {
+    /// MiB of memory that its instances need at the least. Windows doesn't start with
+    /// less than 2 GiB; with less than one the package managers of Linux fail.
+    pub fn least_memory(&self) -> u64 {
+        if self.os_type == "windows" {
+            2048
+        } else {
+            1024
+        }
+    }
+
     /// The machine as components see it: the image's record, never the instance.
     pub fn machine(&self) -> Machine {
         let platform = self.platform.to_lowercase();
@@ -162,20 +193,19 @@ struct Surveyor<'a> {
 impl Surveyor<'_> {
     async fn look(mut self) -> Found<Survey> {
         let image = self.image().await?;
-        let vswitches = self.vswitches().await?;
-        let candidates = match &image {
-            Some(image) => self.candidates(image, &vswitches).await?,
-            None => Vec::new(),
+        let ground = self.ground().await?;
+        let candidates = match (&image, &ground) {
+            (Some(image), Some(ground)) => self.candidates(image, ground).await?,
+            _ => Vec::new(),
         };
-        let security_group = self.security_group(&vswitches).await?;
         for region in &self.query.regions {
             self.name_is_free(region).await?;
         }
-        match (image, security_group) {
-            (Some(image), Some(security_group)) if self.problems.is_empty() => Ok(Survey {
+        match (image, ground) {
+            (Some(image), Some(ground)) if self.problems.is_empty() => Ok(Survey {
                 image,
                 candidates,
-                security_group,
+                security_group: ground.security_group,
             }),
             _ => Err(Failure::Final(Trouble::Inputs {
                 problems: self.problems,
@@ -196,206 +226,6 @@ impl Surveyor<'_> {
             problem: problem.into(),
             hint: hint.map(ToOwned::to_owned),
         });
-    }
-
-    async fn image(&mut self) -> Found<Option<ImageFacts>> {
-        let region = &self.query.region;
-        let found = match &self.query.source {
-            SourceQuery::Family(family) => {
-                let action = DescribeImageFromFamily {
-                    region_id: region.clone(),
-                    image_family: family.clone(),
-                };
-                match self.call(region, &action).await {
-                    Ok(answer) => answer.image.filter(|image| !image.image_id.is_empty()),
-                    Err(Failure::Final(Trouble::Refused { code, .. }))
-                        if code == "InvalidImageFamily.NotFound"
-                            || code == "InvalidImage.NotFound" =>
-                    {
-                        None
-                    }
-                    Err(failure) => return Err(failure),
-                }
-            }
-            SourceQuery::Image(image) => {
-                let action = DescribeImages {
-                    region_id: region.clone(),
-                    image_id: Some(CommaList(vec![image.clone()])),
-                    ..DescribeImages::default()
-                };
-                self.call(region, &action)
-                    .await?
-                    .images
-                    .image
-                    .into_iter()
-                    .next()
-            }
-        };
-        if found.is_none() {
-            let (subject, hint) = match &self.query.source {
-                SourceQuery::Family(family) => (
-                    format!("source family {family}"),
-                    format!(
-                        "on the local cloud, `darkroom local bootstrap {family}` makes it; else check source.family"
-                    ),
-                ),
-                SourceQuery::Image(image) => (
-                    format!("source image {image}"),
-                    "check source.image; an image is found only in its own region".into(),
-                ),
-            };
-            let problem = format!("there is none in {region}");
-            self.note(subject, &problem, Some(&hint));
-        }
-        Ok(found.map(ImageFacts::from))
-    }
-
-    async fn vswitches(&mut self) -> Found<Vec<VSwitch>> {
-        let action = DescribeVSwitches {
-            region_id: self.query.region.clone(),
-            vswitch_id: self.query.vswitch.clone(),
-            page_size: Some(50),
-            ..DescribeVSwitches::default()
-        };
-        let answer = self.call(&self.query.region, &action).await?;
-        let mut found = answer.vswitches.vswitch;
-        found.sort_by_key(|vswitch| !vswitch.is_default);
-        if found.is_empty() {
-            let subject = match &self.query.vswitch {
-                Some(id) => format!("vSwitch {id}"),
-                None => "vSwitch".into(),
-            };
-            let problem = format!("there is none in {}", self.query.region);
-            self.note(
-                subject,
-                &problem,
-                Some("name one of the region in instance.vswitch"),
-            );
-        }
-        Ok(found)
-    }
-
-    async fn security_group(&mut self, vswitches: &[VSwitch]) -> Found<Option<SecurityGroupId>> {
-        let action = DescribeSecurityGroups {
-            region_id: self.query.region.clone(),
-            security_group_id: self.query.security_group.clone(),
-            vpc_id: vswitches.first().map(|vswitch| vswitch.vpc_id.clone()),
-            max_results: Some(100),
-            ..DescribeSecurityGroups::default()
-        };
-        let answer = self.call(&self.query.region, &action).await?;
-        let found = answer.security_groups.security_group.into_iter().next();
-        if found.is_none() && !vswitches.is_empty() {
-            let subject = match &self.query.security_group {
-                Some(id) => format!("security group {id}"),
-                None => "security group".into(),
-            };
-            self.note(
-                subject,
-                "there is none in the vSwitch's network",
-                Some("name one in instance.security-group"),
-            );
-        }
-        Ok(found.map(|group| group.security_group_id))
-    }
-
-    /// The smallest types in stock that fit, with a zone and a vSwitch in it.
-    async fn candidates(
-        &mut self,
-        image: &ImageFacts,
-        vswitches: &[VSwitch],
-    ) -> Found<Vec<Candidate>> {
-        let region = &self.query.region;
-        let action = DescribeAvailableResource {
-            region_id: region.clone(),
-            destination_resource: "InstanceType".into(),
-            instance_charge_type: Some("PostPaid".into()),
-            instance_type: self.query.instance_type.clone(),
-            ..DescribeAvailableResource::default()
-        };
-        let zones = self
-            .call(region, &action)
-            .await?
-            .available_zones
-            .available_zone;
-        let mut found = Vec::new();
-        for zone in &zones {
-            let Some(vswitch) = vswitches.iter().find(|one| one.zone_id == zone.zone_id) else {
-                continue;
-            };
-            let resources = zone.available_resources.available_resource.iter();
-            for resource in resources.flat_map(|one| &one.supported_resources.supported_resource) {
-                if resource.status == "Available" {
-                    found.push(Candidate {
-                        instance_type: resource.value.clone(),
-                        zone: zone.zone_id.clone(),
-                        vswitch: vswitch.vswitch_id.clone(),
-                    });
-                }
-            }
-        }
-        let sizes = self.sizes(&found, image).await?;
-        found.retain(|one| sizes.iter().any(|(name, _)| *name == one.instance_type));
-        found.sort_by_key(|one| {
-            sizes
-                .iter()
-                .position(|(name, _)| *name == one.instance_type)
-        });
-        found.truncate(CANDIDATES);
-        if found.is_empty() && !vswitches.is_empty() {
-            let subject = match &self.query.instance_type {
-                Some(name) => format!("instance type {name}"),
-                None => "instance type".into(),
-            };
-            self.note(
-                subject,
-                &format!("none is in stock in {region} for {}", image.architecture),
-                Some("name another one in instance.type, or another region"),
-            );
-        }
-        Ok(found)
-    }
-
-    /// The types of the image's architecture, smallest first.
-    async fn sizes(
-        &self,
-        found: &[Candidate],
-        image: &ImageFacts,
-    ) -> Found<Vec<(String, (u32, u64))>> {
-        let mut names: Vec<String> = found.iter().map(|one| one.instance_type.clone()).collect();
-        names.sort();
-        names.dedup();
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let action = DescribeInstanceTypes {
-            instance_types: names,
-            ..DescribeInstanceTypes::default()
-        };
-        let wanted = if image.architecture == "arm64" {
-            "ARM"
-        } else {
-            "X86"
-        };
-        let answer = self.call(&self.query.region, &action).await?;
-        let mut sizes: Vec<(String, (u32, u64))> = answer
-            .instance_types
-            .instance_type
-            .into_iter()
-            .filter(|one| one.cpu_architecture.is_empty() || one.cpu_architecture == wanted)
-            .map(|one| {
-                // MiB, so that half a GiB is told apart.
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "memory in MiB is a small positive number"
-                )]
-                let memory = (one.memory_size * 1024.0) as u64;
-                (one.instance_type_id, (one.cpu_core_count, memory))
-            })
-            .collect();
-        sizes.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
-        Ok(sizes)
     }
 
     async fn name_is_free(&mut self, region: &RegionId) -> Found<()> {

@@ -5,9 +5,14 @@ use darkroom_journal::RunId;
 
 /// The run that created the resource.
 pub const RUN: &str = "darkroom:run";
-/// What the run created it for: `build`, `test`, `image`, or `copy`.
+/// What the run created it for: `build`, `test`, `image`, `copy`, `source`, or
+/// [`NETWORK`].
 pub const PURPOSE: &str = "darkroom:purpose";
-/// The template's name, on images.
+/// The purpose of the parts of a temporary network.
+pub const NETWORK: &str = "network";
+/// The purpose of an image that is only made to build from.
+pub const SOURCE: &str = "source";
+/// The template's name, on images and their snapshots.
 pub const TEMPLATE: &str = "darkroom:template";
 /// On an image that has failed its tests.
 pub const FAILED: &str = "darkroom:failed";

@@ -52,6 +52,16 @@ pub enum Trouble {
         /// The agent's words.
         info: String,
     },
+    /// An instance was made and did not come up.
+    #[error("instance {instance} did not come up: {problem}")]
+    Boot {
+        /// The instance.
+        instance: String,
+        /// Why.
+        problem: String,
+        /// What to do, if that is known.
+        hint: Option<String>,
+    },
     /// Something in the cloud is not as it must be.
     #[error("{subject}: {problem}")]
     State {
@@ -162,19 +172,29 @@ impl Trouble {
         matches!(self, Self::Refused { code, .. } if *code == wanted.to_string())
     }
 
+    /// The same as [`Self::hint`], of this run.
+    pub fn hint_in(&self, run: &str) -> Option<String> {
+        match self {
+            Self::Step { path, .. } => Some(format!(
+                "`darkroom runs logs {run} {path}` shows all of its output"
+            )),
+            other => other.hint(),
+        }
+    }
+
     /// What to do about it, for the line under the error.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::State { hint, .. } | Self::Secret { hint, .. } => hint.clone(),
+            Self::State { hint, .. } | Self::Boot { hint, .. } | Self::Secret { hint, .. } => {
+                hint.clone()
+            }
             Self::Inputs { problems } => {
                 let hints: Vec<_> = problems.iter().filter_map(|one| one.hint.clone()).collect();
                 (!hints.is_empty()).then(|| hints.join("\n"))
             }
             Self::Refused { code, .. } => refused_hint(code),
             Self::Unreachable { .. } => Some("check the network and the endpoint".into()),
-            Self::Step { path, .. } => Some(format!(
-                "`darkroom runs logs last {path}` shows all of its output"
-            )),
+            Self::Step { .. } => self.hint_in("last"),
             Self::Internal { .. } => {
                 Some("this is a fault of Darkroom; please report it with the run's folder".into())
             }

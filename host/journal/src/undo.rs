@@ -45,17 +45,12 @@ impl<W: World> Session<W> {
         self.0.unwind(|_| true).await
     }
 
-    /// The undo entries of the run that are not to be performed: what they would undo
-    /// stays, whatever becomes of the run.
+    /// All undo entries of the run, in the order of their registration.
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub async fn kept(&self) -> Result<Vec<UndoKey>, StoreError> {
-        let entries = self.0.store.undo_entries(self.run()).await?;
-        let kept = entries
-            .into_iter()
-            .filter(|entry| entry.state == UndoState::Kept);
-        Ok(kept.map(|entry| entry.key).collect())
+    pub async fn undo_entries(&self) -> Result<Vec<UndoEntry>, StoreError> {
+        self.0.store.undo_entries(self.run()).await
     }
 
     /// The undo entries of the run that are to be performed yet.
@@ -63,7 +58,7 @@ impl<W: World> Session<W> {
     /// # Errors
     /// When the journal can't be read.
     pub async fn pending(&self) -> Result<Vec<UndoEntry>, StoreError> {
-        let mut entries = self.0.store.undo_entries(self.run()).await?;
+        let mut entries = self.undo_entries().await?;
         entries.retain(|entry| entry.state == UndoState::Pending);
         Ok(entries)
     }

@@ -28,7 +28,7 @@ pub use reboot::{BOOT_ID, PROBE_SECONDS};
 pub use record::{AttemptRecord, StepRecord};
 pub use request::{COMMAND_LIMIT, SLICE, Target};
 pub(crate) use request::{Sent, command, parcel, place, secrets, slice_folder, wrapped};
-pub(crate) use revive::{revive, through_losses, up};
+pub(crate) use revive::{meet, through_losses, up};
 pub(crate) use script::send;
 pub(crate) use step::{Hands, carry, content};
 pub(crate) use wrap::quote;

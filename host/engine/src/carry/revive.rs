@@ -87,11 +87,31 @@ where
 }
 
 /// Brings an instance back whose agent was lost: started where it stopped, then awaited.
-/// One may lose its power while it comes up, so it is started more than once.
 pub(crate) async fn revive(scope: &Scope, target: &Target) -> Result<(), Stop> {
+    if meet(scope, target, START).await? {
+        return Ok(());
+    }
+    Err(Stop::Failed(Trouble::State {
+        subject: format!("instance {}", target.instance),
+        problem: format!(
+            "no Cloud Assistant agent has answered within {} s",
+            START.as_secs()
+        ),
+        hint: Some("the source image must have the agent, as public images have".into()),
+    }))
+}
+
+/// Whether the agent of an instance answers within `limit` of its last start. One may
+/// lose its power while it comes up, so it is started more than once.
+pub(crate) async fn meet(scope: &Scope, target: &Target, limit: Duration) -> Result<bool, Stop> {
     let scope = scope.scope("revive");
     let mut starts = 0;
-    while !agent(&scope, target).await? {
+    loop {
+        match agent(&scope, target, limit).await? {
+            Some(true) => return Ok(true),
+            Some(false) => {}
+            None => return Ok(false),
+        }
         if starts == STARTS {
             return Err(Stop::Failed(Trouble::State {
                 subject: format!("instance {}", target.instance),
@@ -110,7 +130,6 @@ pub(crate) async fn revive(scope: &Scope, target: &Target) -> Result<(), Stop> {
             scope.sleep(BETWEEN_STARTS).await?;
         }
     }
-    Ok(())
 }
 
 /// Waits until an instance that is on its way runs; false when it has stopped instead.
@@ -141,21 +160,15 @@ pub(super) async fn has_stopped(scope: &Scope, target: &Target) -> Result<bool, 
     Ok(found.any(|one| one.status == InstanceStatus::Stopped))
 }
 
-/// Waits for the agent; false when the instance has stopped.
-async fn agent(scope: &Scope, target: &Target) -> Result<bool, Stop> {
+/// Waits for the agent; false when the instance has stopped, none when it was not heard
+/// of in time.
+async fn agent(scope: &Scope, target: &Target, limit: Duration) -> Result<Option<bool>, Stop> {
     let condition = Condition::Agent {
         region: target.region.clone(),
         instance: target.instance.clone(),
     };
-    match scope.wait(condition, START).await? {
-        Waited::Ready(value) => Ok(value.as_bool().unwrap_or(false)),
-        Waited::TimedOut => Err(Stop::Failed(Trouble::State {
-            subject: format!("instance {}", target.instance),
-            problem: format!(
-                "no Cloud Assistant agent has answered within {} s",
-                START.as_secs()
-            ),
-            hint: Some("the source image must have the agent, as public images have".into()),
-        })),
-    }
+    Ok(match scope.wait(condition, limit).await? {
+        Waited::Ready(value) => Some(value.as_bool().unwrap_or(false)),
+        Waited::TimedOut => None,
+    })
 }

@@ -87,14 +87,20 @@ impl Cloud {
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
             .map_err(|error| Failure::Final(Trouble::file("read", &path, &error)))?;
         let filled = self
-            .vault
+            .vault()
             .fill(&text, |value| match form {
                 SecretForm::Environment => escape(value),
                 SecretForm::Text => value.to_owned(),
             })
             .map_err(|error| Failure::Unavailable(Trouble::from(error)))?;
         let digest = hex(&Sha256::digest(filled.as_bytes()));
-        let masks = Zeroizing::new(self.vault.masker().lines().collect::<Vec<_>>().join(&b'\n'));
+        let masks = Zeroizing::new(
+            self.vault()
+                .masker()
+                .lines()
+                .collect::<Vec<_>>()
+                .join(&b'\n'),
+        );
         let target = &self.target(region, instance);
         let parts = [
             ("value", filled.as_bytes()),
@@ -250,7 +256,7 @@ impl Cloud {
             size: 0,
             hasher: Sha256::new(),
         };
-        let masker = self.vault.masker();
+        let masker = self.vault().masker();
         self.folder
             .write_with(to, |file| masker.copy(&mut unpacked, file))
             .map_err(failed("unpack"))?;

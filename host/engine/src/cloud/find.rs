@@ -1,10 +1,12 @@
 //! Looking before acting again: what an earlier attempt may have done already.
 
 use darkroom_ecs::action::{
-    Action, CopyImage, CreateImage, DescribeImageSharePermission, DescribeImages,
-    DescribeInstances, Instance, InstanceStatus, ModifyImageSharePermission, RunInstances, Tag,
+    Action, CopyImage, CreateImage, CreateSecurityGroup, CreateVSwitch, CreateVpc, DeleteSnapshot,
+    DescribeCloudAssistantStatus, DescribeImageSharePermission, DescribeImages, DescribeInstances,
+    DescribeSnapshots, InstallCloudAssistant, Instance, InstanceStatus, JsonList,
+    ModifyImageAttribute, ModifyImageSharePermission, RunInstances, Tag,
 };
-use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
+use darkroom_ecs::id::{AccountId, ImageId, InstanceId, RegionId, SnapshotId};
 use darkroom_ecs::params::{Params, from_params};
 use darkroom_journal::{Attempt, Failure, RunId};
 use jiff::SignedDuration;
@@ -53,6 +55,9 @@ impl Cloud {
                 self.image_by(&to, request.tag, request.destination_image_name)
                     .await
             }
+            CreateVpc::NAME => self.find_vpc(region, request(params)?).await,
+            CreateVSwitch::NAME => self.find_vswitch(region, &request(params)?).await,
+            CreateSecurityGroup::NAME => self.find_group(region, request(params)?).await,
             _ => Ok(None),
         }
     }
@@ -80,9 +85,25 @@ impl Cloud {
                 let wanted = [InstanceStatus::Stopping, InstanceStatus::Stopped];
                 self.instance_is(region, &id, &wanted).await
             }
+            ("ModifyImageAttribute", _, Some(id)) => {
+                let wanted = request::<ModifyImageAttribute>(params)?;
+                let Some(status) = wanted.status else {
+                    return Ok(false);
+                };
+                let found = self.image(region, &id).await?;
+                Ok(found.is_some_and(|found| found.status.to_string() == status))
+            }
+            ("DeleteSnapshot", ..) => {
+                let id = request::<DeleteSnapshot>(params)?.snapshot_id;
+                Ok(!self.has_snapshot(region, &id).await?)
+            }
+            ("InstallCloudAssistant", ..) => {
+                let asked = request::<InstallCloudAssistant>(params)?.instance_id;
+                self.have_agents(region, asked).await
+            }
             ("DeleteImage", _, Some(id)) => Ok(self.image(region, &id).await?.is_none()),
             ("ModifyImageSharePermission", _, Some(id)) => {
-                let wanted = request::<ModifyImageSharePermission>(params)?.add_account;
+                let wanted = request::<ModifyImageSharePermission>(params)?;
                 let action = DescribeImageSharePermission {
                     region_id: region.clone(),
                     image_id: id,
@@ -90,12 +111,46 @@ impl Cloud {
                     ..DescribeImageSharePermission::default()
                 };
                 let shared = self.call(region, &action).await?.accounts.account;
-                Ok(wanted
-                    .iter()
-                    .all(|account| shared.iter().any(|one| one.aliyun_id == *account)))
+                let has = |account: &AccountId| shared.iter().any(|one| one.aliyun_id == *account);
+                Ok(wanted.add_account.iter().all(has) && !wanted.remove_account.iter().any(has))
             }
             _ => Ok(false),
         }
+    }
+
+    /// Whether a snapshot is there.
+    pub(super) async fn has_snapshot(
+        &self,
+        region: &RegionId,
+        id: &SnapshotId,
+    ) -> Result<bool, Failure<Trouble>> {
+        let action = DescribeSnapshots {
+            region_id: region.clone(),
+            snapshot_ids: Some(JsonList(vec![id.clone()])),
+            ..DescribeSnapshots::default()
+        };
+        let found = self.call(region, &action).await?.snapshots.snapshot;
+        Ok(found.iter().any(|one| one.snapshot_id == *id))
+    }
+
+    /// Whether the agents of all these instances live.
+    pub(super) async fn have_agents(
+        &self,
+        region: &RegionId,
+        instances: Vec<InstanceId>,
+    ) -> Result<bool, Failure<Trouble>> {
+        let action = DescribeCloudAssistantStatus {
+            region_id: region.clone(),
+            instance_id: instances.clone(),
+            ..DescribeCloudAssistantStatus::default()
+        };
+        let answer = self.call(region, &action).await?;
+        let set = answer.instance_cloud_assistant_status_set;
+        let lives = |id: &InstanceId| {
+            let mut agents = set.instance_cloud_assistant_status.iter();
+            agents.any(|one| one.instance_id == *id && one.cloud_assistant_status.0)
+        };
+        Ok(instances.iter().all(lives))
     }
 
     async fn instance_is(

@@ -36,7 +36,7 @@ impl Cloud {
             return Ok(None);
         };
         if result.invocation_status.is_final() {
-            let invocation = Invocation::from(result).masked(self.vault.masker());
+            let invocation = Invocation::from(result).masked(self.vault().masker());
             return serde_json::to_value(invocation)
                 .map(Some)
                 .map_err(|error| Failure::Final(Trouble::internal("Invocation", &error)));
@@ -44,7 +44,7 @@ impl Cloud {
         if !step.is_empty() {
             let output = STANDARD.decode(&result.output).unwrap_or_default();
             if !output.is_empty() {
-                let output = self.vault.masker().growing(&output);
+                let output = self.vault().masker().growing(&output);
                 let start = output.len().saturating_sub(SHOWN);
                 self.show(step, String::from_utf8_lossy(&output[start..]).into_owned());
             }

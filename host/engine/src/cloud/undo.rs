@@ -5,7 +5,7 @@ use darkroom_ecs::action::{
     DescribeSnapshots, Image, ImageStatus, ModifyImageSharePermission, TagResources,
 };
 use darkroom_ecs::error::ErrorCode;
-use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
+use darkroom_ecs::id::{ImageId, InstanceId, RegionId, SnapshotId};
 use darkroom_journal::{Failure, RunId};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -149,8 +149,38 @@ impl Cloud {
             force: Some(true),
             ..DeleteImage::default()
         };
-        ignore_missing(self.call(region, &action).await.map(drop))?;
+        self.delete_image(region, &action).await?;
         darkroom_failpoint::reach("engine.discard").await;
+        Ok(())
+    }
+
+    /// Deletes an image and waits until it is gone: its snapshots can't go before. A copy
+    /// or a sharing that has just been taken back may be in its way for a moment.
+    async fn delete_image(
+        &self,
+        region: &RegionId,
+        action: &DeleteImage,
+    ) -> Result<(), Failure<Trouble>> {
+        let mut tries = 0;
+        while let Err(failure) = ignore_missing(self.call(region, action).await.map(drop)) {
+            let busy = matches!(&failure, Failure::Final(trouble) if
+                trouble.is(&ErrorCode::OperationDeniedImageCopying)
+                    || trouble.is(&ErrorCode::IncorrectImageStatus)
+                    || trouble.is(&ErrorCode::ImageUseShared));
+            if !busy || tries == TRIES {
+                return Err(failure);
+            }
+            tries += 1;
+            self.pause(self.pace.interval(tries * 2)).await;
+        }
+        let start = self.clock.now();
+        let mut polls = 0;
+        while self.clock.now().duration_since(start) < SETTLED
+            && self.image(region, &action.image_id).await?.is_some()
+        {
+            self.pause(self.pace.interval(polls)).await;
+            polls += 1;
+        }
         Ok(())
     }
 
@@ -170,11 +200,33 @@ impl Cloud {
         };
         let found = self.call(region, &action).await?.snapshots.snapshot;
         for snapshot in found {
-            let action = DeleteSnapshot {
-                snapshot_id: snapshot.snapshot_id,
-                force: Some(true),
-            };
-            ignore_missing(self.call(region, &action).await.map(drop))?;
+            self.delete_snapshot(region, &snapshot.snapshot_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a snapshot. For a while after its image was deleted, or while it is being
+    /// made, the cloud refuses that.
+    async fn delete_snapshot(
+        &self,
+        region: &RegionId,
+        snapshot: &SnapshotId,
+    ) -> Result<(), Failure<Trouble>> {
+        let action = DeleteSnapshot {
+            snapshot_id: snapshot.clone(),
+            force: Some(true),
+        };
+        let mut tries = 0;
+        while let Err(failure) = ignore_missing(self.call(region, &action).await.map(drop)) {
+            let busy = matches!(&failure, Failure::Final(trouble) if
+                trouble.is(&ErrorCode::SnapshotCreatedImage)
+                    || trouble.is(&ErrorCode::SnapshotNotReady)
+                    || trouble.is(&ErrorCode::InvalidSnapshotIdNotReady));
+            if !busy || tries == TRIES {
+                return Err(failure);
+            }
+            tries += 1;
+            self.pause(self.pace.interval(tries * 2)).await;
         }
         Ok(())
     }
@@ -212,9 +264,13 @@ impl Cloud {
 }
 
 /// What is gone already need not be deleted.
-fn ignore_missing(result: Result<(), Failure<Trouble>>) -> Result<(), Failure<Trouble>> {
+pub(super) fn ignore_missing(result: Result<(), Failure<Trouble>>) -> Result<(), Failure<Trouble>> {
     match result {
-        Err(Failure::Final(Trouble::Refused { code, .. })) if code.ends_with(".NotFound") => Ok(()),
+        Err(Failure::Final(Trouble::Refused { code, .. })) if is_missing(&code) => Ok(()),
         other => other,
     }
+}
+
+fn is_missing(code: &str) -> bool {
+    ErrorCode::from(code).is_not_found()
 }

@@ -51,7 +51,7 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, prepared: &Prepared) -> R
 }
 
 /// A step that the template itself asks for.
-async fn own(
+pub(crate) async fn own(
     scope: &Scope,
     hands: &crate::carry::Hands,
     name: &str,

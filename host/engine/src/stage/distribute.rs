@@ -2,7 +2,8 @@
 //! family.
 //!
 //! Each region is a branch of its own: it fails alone. The family is set last, in every
-//! region that is ready, so that no one finds half of it.
+//! region that is ready, so that no one finds half of it. What is made here is kept by
+//! the next stage, all at once, when this one's record names it.
 
 use darkroom_ecs::action::{CopyImage, ModifyImageAttribute, ModifyImageSharePermission};
 use darkroom_ecs::id::{AccountId, ImageId, RegionId};
@@ -10,14 +11,14 @@ use darkroom_journal::{UndoKey, branch};
 use serde::{Deserialize, Serialize};
 
 use super::Work;
-use super::image::{Imaged, available, image_tags};
+use super::image::{Imaged, available, image_tags, tag_snapshots};
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
 use crate::trouble::Trouble;
 use crate::{Scope, Stop, answer};
 
 /// Accounts that one ModifyImageSharePermission takes; further ones are ignored.
-const SHARED_AT_ONCE: usize = 10;
+pub(crate) const SHARED_AT_ONCE: usize = 10;
 
 /// What the stage leaves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +36,14 @@ pub(crate) struct Placed {
     pub family: Option<String>,
     pub error: Option<Trouble>,
     pub undo: Option<UndoKey>,
+}
+
+impl Distributed {
+    /// What would undo the images that are where they should be.
+    pub(crate) fn undo(&self) -> Vec<UndoKey> {
+        let ready = self.regions.iter().filter(|one| one.error.is_none());
+        ready.filter_map(|one| one.undo.clone()).collect()
+    }
 }
 
 /// Runs the stage.
@@ -65,13 +74,6 @@ pub(crate) async fn run(
     if let Some(family) = &work.checked.resolved.image.family {
         for one in placed.iter_mut().filter(|one| one.error.is_none()) {
             publish(&scope, one, &family.value).await?;
-        }
-    }
-    for one in &placed {
-        if one.error.is_none()
-            && let Some(undo) = &one.undo
-        {
-            scope.keep(undo).await?;
         }
     }
     Ok(Distributed { regions: placed })
@@ -192,6 +194,7 @@ async fn copy(
         text: format!("image {image} is being copied to {region}"),
     });
     available(&scope, work, region, &image).await?;
+    tag_snapshots(&scope, work, region, &image, "copy").await?;
     Ok(image)
 }
 

@@ -6,10 +6,13 @@
 use std::time::Duration;
 
 use darkroom_contract::Role;
-use darkroom_ecs::action::{CreateImage, InstanceStatus, StopInstance};
-use darkroom_ecs::id::ImageId;
+use darkroom_ecs::action::{
+    CommaList, CreateImage, DescribeImages, InstanceStatus, StopInstance, TagResources,
+};
+use darkroom_ecs::id::{ImageId, RegionId};
 use darkroom_journal::{UndoKey, Waited};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Work;
 use super::launch::STOP;
@@ -18,7 +21,7 @@ use crate::carry::wrap::RECEIPTS;
 use crate::carry::{Target, command, quote, send, through_losses};
 use crate::event::Kind;
 use crate::operation::{Condition, Operation};
-use crate::role::{RoleRecord, perform};
+use crate::role::{Part, RoleRecord, perform};
 use crate::tags;
 use crate::trouble::Trouble;
 use crate::{Scope, Stop, answer};
@@ -42,11 +45,12 @@ pub(crate) async fn run(
     prepared: &Prepared,
 ) -> Result<Imaged, Stop> {
     let hands = work.hands(&prepared.launched.instance);
+    let generalize = generalize(work, prepared)?;
     let performed = perform(
         &scope.scope("generalize"),
         &hands,
         work.runtime,
-        &work.checked.generalize,
+        &generalize,
         Role::Builder,
         &prepared.machine,
         "image/generalize",
@@ -63,6 +67,30 @@ pub(crate) async fn run(
         name,
         undo,
     })
+}
+
+/// The parameter of `generalize` that has the agent removed.
+const REMOVE_AGENT: &str = "remove-agent";
+
+/// The component that makes the instance general. An agent that the run has brought goes:
+/// the image is to be as its source was.
+fn generalize(work: &Work<'_>, prepared: &Prepared) -> Result<Part, Stop> {
+    let part = work.checked.generalize.clone();
+    let description = part.component.description();
+    if !prepared.launched.agent_brought || !description.properties().contains_key(REMOVE_AGENT) {
+        return Ok(part);
+    }
+    let with = [(REMOVE_AGENT.to_owned(), Value::Bool(true))];
+    let inputs = description.inputs(&with.into_iter().collect());
+    let inputs = inputs.map_err(|mistakes| {
+        Stop::Failed(Trouble::Component {
+            component: part.label.clone(),
+            problem: mistakes
+                .first()
+                .map_or_else(String::new, |mistake| mistake.message.clone()),
+        })
+    })?;
+    Ok(Part { inputs, ..part })
 }
 
 /// The last command before the stop: the receipts go. It has none of its own, and may be
@@ -146,7 +174,47 @@ async fn create(
         text: format!("image {image} is being made"),
     });
     available(scope, work, &work.region, &image).await?;
+    tag_snapshots(scope, work, &work.region, &image, "image").await?;
     Ok((image, name, undo))
+}
+
+/// Gives the snapshots of an image its run's and its template's tags: on their own nobody
+/// knows what they are for.
+pub(crate) async fn tag_snapshots(
+    scope: &Scope,
+    work: &Work<'_>,
+    region: &RegionId,
+    image: &ImageId,
+    purpose: &str,
+) -> Result<(), Stop> {
+    let scope = scope.scope("snapshots");
+    let request = DescribeImages {
+        region_id: region.clone(),
+        image_id: Some(CommaList(vec![image.clone()])),
+        ..DescribeImages::default()
+    };
+    let operation = Operation::ecs(region, &request).map_err(Stop::Failed)?;
+    let found = answer::<DescribeImages>(scope.run(operation).await?)?;
+    let disks = found.images.image.iter();
+    let disks = disks.flat_map(|image| &image.disk_device_mappings.disk_device_mapping);
+    let snapshots: Vec<String> = disks
+        .filter(|disk| !disk.snapshot_id.is_empty())
+        .map(|disk| disk.snapshot_id.to_string())
+        .collect();
+    if snapshots.is_empty() {
+        return Ok(());
+    }
+    let mut tag = tags::of(&work.run, purpose);
+    tag.push(tags::tag(tags::TEMPLATE, work.checked.name()));
+    let request = TagResources {
+        region_id: region.clone(),
+        resource_type: "snapshot".into(),
+        resource_id: snapshots,
+        tag,
+    };
+    let operation = Operation::ecs(region, &request).map_err(Stop::Failed)?;
+    scope.run(operation).await?;
+    Ok(())
 }
 
 /// The tags of an image: the run's and the template's own.
@@ -163,7 +231,7 @@ pub(crate) fn image_tags(work: &Work<'_>, purpose: &str) -> Vec<darkroom_ecs::ac
 pub(crate) async fn available(
     scope: &Scope,
     _work: &Work<'_>,
-    region: &darkroom_ecs::id::RegionId,
+    region: &RegionId,
     image: &ImageId,
 ) -> Result<(), Stop> {
     let condition = Condition::Image {

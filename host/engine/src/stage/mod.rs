@@ -9,17 +9,22 @@
 //! record: data that later stages, the manifest and a later process read. Nothing else
 //! passes from stage to stage.
 
+pub(crate) mod agent;
 pub(crate) mod build;
 pub(crate) mod distribute;
 pub(crate) mod image;
 pub(crate) mod launch;
+pub(crate) mod network;
 pub(crate) mod prepare;
 pub(crate) mod release;
 pub(crate) mod repair;
+pub(crate) mod retain;
+pub(crate) mod source;
 pub(crate) mod test;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use darkroom_ecs::id::{InstanceId, RegionId};
 use darkroom_journal::RunId;
@@ -30,6 +35,7 @@ use crate::carry::{Hands, Target};
 use crate::check::Checked;
 use crate::event::Events;
 use crate::folder::RunFolder;
+use crate::pipeline::{About, Desk};
 use crate::role::RoleRecord;
 
 /// What every stage of a run works with.
@@ -41,6 +47,9 @@ pub(crate) struct Work<'a> {
     pub runtime: &'a Runtime,
     pub folder: RunFolder,
     pub events: Events,
+    /// How long the agent of a new instance may take to answer, before it is taken to be
+    /// missing.
+    pub patience: Duration,
     /// What components have done in this process, by path; for the manifest of a run
     /// whose stage did not finish.
     pub roles: Mutex<BTreeMap<String, RoleRecord>>,
@@ -53,6 +62,18 @@ impl Work<'_> {
         match &resolved.image.name {
             Some(name) => name.value.clone(),
             None => format!("{}-{}", resolved.name.value, self.run),
+        }
+    }
+
+    /// What the end of the run is written with.
+    pub(crate) fn desk(&self) -> Desk<'_> {
+        Desk {
+            run: &self.run,
+            started: self.started,
+            region: &self.region,
+            events: &self.events,
+            about: About::of(self.checked),
+            roles: &self.roles,
         }
     }
 

@@ -1,13 +1,16 @@
-//! Prepare: the inputs are looked at, then the instance is made.
+//! Prepare: the inputs are looked at, then the instance is made, and before it what it
+//! needs: an image of the source that is none, a network where none is named.
 
 use darkroom_contract::Machine;
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::RegionId;
+use darkroom_journal::UndoKey;
 use darkroom_template::{Cloud, Source};
 use serde::{Deserialize, Serialize};
 
-use super::Work;
-use super::launch::{Launched, launch, request};
+use super::launch::{BUILD, Launched, Wish, launch};
+use super::network::{self, Network};
+use super::{Work, source};
 use crate::check::Checked;
 use crate::event::Kind;
 use crate::families;
@@ -22,6 +25,12 @@ pub(crate) struct Prepared {
     pub survey: Survey,
     pub machine: Machine,
     pub launched: Launched,
+    /// The network that the run has made, where the template names none.
+    #[serde(default)]
+    pub network: Option<Network>,
+    /// What undoes the temporary image of an instance or a snapshot.
+    #[serde(default)]
+    pub source: Option<UndoKey>,
 }
 
 /// What to look at, for `build` and `plan` alike.
@@ -53,19 +62,19 @@ pub(crate) fn query(checked: &Checked, image_name: String) -> Result<Query, Trou
         Source::Image(image) => {
             SourceQuery::Image(image.value.parse().map_err(|_| id(&image.value))?)
         }
-        Source::Instance(other) | Source::Snapshot(other) => {
-            return Err(Trouble::State {
-                subject: other.value.clone(),
-                problem: "no image can be made of it before a build".into(),
-                hint: Some("create an image of it and write `image: m-…`".into()),
-            });
+        Source::Instance(instance) => {
+            SourceQuery::Instance(instance.value.parse().map_err(|_| id(&instance.value))?)
+        }
+        Source::Snapshot(snapshot) => {
+            SourceQuery::Snapshot(snapshot.value.parse().map_err(|_| id(&snapshot.value))?)
         }
     };
     let instance = &resolved.instance;
     Ok(Query {
         region,
         source,
-        instance_type: instance.types.first().map(|one| one.value.clone()),
+        instance_types: instance.types.iter().map(|one| one.value.clone()).collect(),
+        spot: instance.spot,
         vswitch: instance
             .vswitch
             .as_ref()
@@ -84,14 +93,26 @@ pub(crate) fn query(checked: &Checked, image_name: String) -> Result<Query, Trou
 /// Runs the stage.
 pub(crate) async fn run(scope: Scope, work: &Work<'_>) -> Result<Prepared, Stop> {
     let query = query(work.checked, work.image_name()).map_err(Stop::Failed)?;
-    let survey: Survey = serde_json::from_value(scope.run(Operation::Survey { query }).await?)
+    let source = query.source.clone();
+    let mut survey: Survey = serde_json::from_value(scope.run(Operation::Survey { query }).await?)
         .map_err(|error| Stop::Failed(Trouble::internal("Survey", &error)))?;
+    let mut temporary = None;
+    if source.is_no_image() {
+        let (facts, undo) = source::make(&scope, work, &source, &survey.image).await?;
+        survey.image = facts;
+        temporary = Some(undo);
+    }
     work.events.tell(Kind::Progress {
         path: "prepare".into(),
         text: format!("source image {} ({})", survey.image.name, survey.image.id),
     });
-    try_dry(&scope, work, &survey).await?;
-    let launched = launch(&scope, work, &survey, &survey.image.id, "build").await?;
+    let mut network = match survey.security_group {
+        None => Some(network::make(&scope, work).await?),
+        Some(_) => None,
+    };
+    try_dry(&scope, work, &survey, &mut network).await?;
+    let image = survey.image.id.clone();
+    let launched = launch(&scope, work, &survey, &mut network, &image, BUILD).await?;
     work.events.tell(Kind::Progress {
         path: "prepare".into(),
         text: format!(
@@ -103,18 +124,33 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>) -> Result<Prepared, Stop>
         machine: survey.image.machine(),
         survey,
         launched,
+        network,
+        source: temporary,
     })
 }
 
 /// Asks whether the first candidate would be granted. Out of stock is no reason to stop:
 /// there may be another.
-async fn try_dry(scope: &Scope, work: &Work<'_>, survey: &Survey) -> Result<(), Stop> {
+async fn try_dry(
+    scope: &Scope,
+    work: &Work<'_>,
+    survey: &Survey,
+    network: &mut Option<Network>,
+) -> Result<(), Stop> {
     let Some(candidate) = survey.candidates.first() else {
         return Ok(());
     };
-    let dry = request(work, survey, candidate, &survey.image.id, "build", None);
-    let operation = Operation::ecs(&work.region, &dry).map_err(Stop::Failed)?;
-    match scope.scope("dry run").run(operation).await {
+    let scope = scope.scope("dry run");
+    let dry = Wish {
+        work,
+        survey,
+        image: &survey.image.id,
+        purpose: BUILD,
+        release_at: None,
+        user_data: None,
+    };
+    let operation = dry.operation(&scope, network, candidate).await?;
+    match scope.run(operation).await {
         Err(Stop::Failed(trouble))
             if trouble.is(&ErrorCode::DryRunOperation)
                 || super::launch::is_out_of_stock(&trouble) =>

@@ -2,10 +2,11 @@
 //!
 //! That it comes up by its own init with a live agent is always a case, even without a
 //! tester. A failed case is a result, not an error: the image is kept, tagged as failed
-//! and in no family.
+//! and in no family, or deleted where the template says so.
 
 use darkroom_contract::{Case, CaseStatus, Role};
 use darkroom_ecs::action::TagResources;
+use darkroom_template::OnTestFailure;
 use serde::{Deserialize, Serialize};
 
 use super::Work;
@@ -52,7 +53,10 @@ pub(crate) async fn run(
     imaged: &Imaged,
 ) -> Result<Tested, Stop> {
     let start = scope.scope("boot");
-    let tested = match launch(&start, work, &prepared.survey, &imaged.image, "test").await {
+    let mut network = prepared.network.clone();
+    let survey = &prepared.survey;
+    let image = &imaged.image;
+    let tested = match launch(&start, work, survey, &mut network, image, "test").await {
         Ok(launched) => look(&scope, work, prepared, launched).await?,
         Err(Stop::Failed(trouble)) if is_about_the_image(&trouble) => Tested {
             launched: None,
@@ -71,6 +75,10 @@ pub(crate) async fn run(
             text: failure,
         });
     }
+    if work.checked.resolved.on_test_failure == OnTestFailure::Delete {
+        discard(&scope, work, imaged).await?;
+        return Ok(tested);
+    }
     let request = TagResources {
         region_id: work.region.clone(),
         resource_type: "image".into(),
@@ -81,6 +89,31 @@ pub(crate) async fn run(
     scope.scope("mark").run(operation).await?;
     scope.keep(&imaged.undo).await?;
     Ok(tested)
+}
+
+/// Deletes an image that has failed its tests, with its snapshots. Where the cloud
+/// refuses that, the run's end tries again.
+async fn discard(scope: &Scope, work: &Work<'_>, imaged: &Imaged) -> Result<(), Stop> {
+    let (level, text) = match scope.scope("discard").undo(&imaged.undo).await {
+        Ok(()) => (
+            Level::Info,
+            format!(
+                "image {} is deleted, as it has failed its tests",
+                imaged.image
+            ),
+        ),
+        Err(Stop::Failed(trouble)) => (
+            Level::Warning,
+            format!("image {} is not deleted yet: {trouble}", imaged.image),
+        ),
+        Err(stop) => return Err(stop),
+    };
+    work.events.tell(Kind::Message {
+        path: "test".into(),
+        level,
+        text,
+    });
+    Ok(())
 }
 
 fn case(status: CaseStatus, message: String) -> Case {
@@ -94,8 +127,7 @@ fn case(status: CaseStatus, message: String) -> Case {
 /// Whether an instance did not come up because of its image, and not because the cloud
 /// had no place for it.
 fn is_about_the_image(trouble: &crate::trouble::Trouble) -> bool {
-    use crate::trouble::Trouble;
-    matches!(trouble, Trouble::State { .. } | Trouble::TooLong { .. })
+    matches!(trouble, crate::trouble::Trouble::Boot { .. })
 }
 
 async fn look(

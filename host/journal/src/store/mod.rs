@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use darkroom_failpoint::elsewhere::Work;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -111,11 +112,13 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let elsewhere = Work::begin();
         self.send(Message::Now(Box::new(move |connection| {
             let done = connection.and_then(|connection| in_savepoint(connection, doing, work));
             Box::new(move |committed: Result<(), StoreError>| {
                 // Whoever asked may be gone, having been dropped.
                 drop(reply.send(committed.and(done)));
+                drop(elsewhere);
             })
         })))?;
         answer.await.map_err(|_| StoreError::Closed)?
