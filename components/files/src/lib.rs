@@ -41,15 +41,12 @@ impl About for Files {
                 )
                 .secret(),
             )
-            .parameter(
-                Parameter::text(
-                    "template",
-                    "Instead of `text`: a Jinja template (minijinja) of what is in the file, in \
-                     which the members of `values` are variables; one that is not there is a \
-                     mistake",
-                )
-                .secret(),
-            )
+            .parameter(Parameter::text(
+                "template",
+                "Instead of `text`: a Jinja template (minijinja) of what is in the file, in \
+                 which the members of `values` are variables; one that is not there is a \
+                 mistake",
+            ))
             .parameter(
                 Parameter::any(
                     "values",
