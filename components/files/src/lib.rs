@@ -34,13 +34,10 @@ impl About for Files {
                     .one_of(["file", "folder", "link", "absent"])
                     .default("file"),
             )
-            .parameter(
-                Parameter::text(
-                    "text",
-                    "What is in the file, as it stands; may hold a secret",
-                )
-                .secret(),
-            )
+            .parameter(Parameter::text(
+                "text",
+                "What is in the file, as it stands; secrets go by `template` and `values`",
+            ))
             .parameter(Parameter::text(
                 "template",
                 "Instead of `text`: a Jinja template (minijinja) of what is in the file, in \
