@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ecs", &[]),
     ("contract", &[]),
     ("journal", &["failpoint"]),
-    ("runtime", &["contract"]),
+    ("runtime", &["contract", "failpoint"]),
     ("template", &["contract", "ecs"]),
     ("local", &["ecs", "failpoint"]),
     (

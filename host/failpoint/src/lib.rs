@@ -11,6 +11,8 @@
 //!
 //! This crate must not be used to change what a process does, only to hold it.
 
+pub mod elsewhere;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;

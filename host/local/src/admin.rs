@@ -7,7 +7,7 @@
 //! GET  /-/requests   ?after=N&limit=N&action=NAME   {requests: [Recorded], next}
 //! GET  /-/ledger     ?all=true                      {entries: [Entry], per_hour}
 //! GET  /-/sim        SimPlan and stock
-//! PUT  /-/sim        {rules?, latencies?, bases?, stock?}; what is absent stays as it is
+//! PUT  /-/sim        {rules?, latencies?, seed?, bases?, stock?}; what is absent stays as it is
 //! GET  /-/faults     FaultPlan
 //! PUT  /-/faults     FaultPlan, in the place of the one that was in force
 //! POST /-/stop       the server leaves
@@ -70,6 +70,8 @@ pub struct Status {
     pub images: u32,
     /// How many snapshots there are.
     pub snapshots: u32,
+    /// How many requests are recorded.
+    pub requests: u32,
     /// What is being done: a word and since when.
     pub jobs: Vec<JobStatus>,
 }
@@ -95,6 +97,9 @@ pub struct SimChange {
     /// How long things take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latencies: Option<Latencies>,
+    /// What drawn times follow from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Public images beside `debian-12`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bases: Option<Vec<SimBase>>,
@@ -220,7 +225,7 @@ fn ping(inner: &Inner) -> Ping {
 }
 
 async fn status(inner: &Inner) -> Result<Status, Refusal> {
-    let (instances, images, snapshots, jobs) = inner
+    let (instances, images, snapshots, jobs, requests) = inner
         .cloud
         .store
         .read(|tx| {
@@ -229,6 +234,7 @@ async fn status(inner: &Inner) -> Result<Status, Refusal> {
                 rows::all::<ImageRow>(tx)?,
                 rows::all::<SnapshotRow>(tx)?,
                 job_rows::all(tx)?,
+                requests::count(tx)?,
             ))
         })
         .await?;
@@ -249,6 +255,7 @@ async fn status(inner: &Inner) -> Result<Status, Refusal> {
         instances: counts,
         images: u32::try_from(custom.count()).unwrap_or(u32::MAX),
         snapshots: u32::try_from(snapshots.len()).unwrap_or(u32::MAX),
+        requests,
         jobs: jobs.collect(),
     })
 }
@@ -289,12 +296,16 @@ async fn show_sim(inner: &Inner) -> Result<Value, Refusal> {
     };
     let stock = inner.cloud.store.read(stock::all).await?;
     Ok(
-        json!({"rules": plan.rules, "latencies": plan.latencies, "bases": plan.bases, "stock": stock}),
+        json!({"rules": plan.rules, "latencies": plan.latencies, "seed": plan.seed, "bases": plan.bases, "stock": stock}),
     )
 }
 
 async fn change_sim(inner: &Inner, change: SimChange) -> Result<Value, Refusal> {
-    if change.rules.is_some() || change.latencies.is_some() || change.bases.is_some() {
+    let scripted = change.rules.is_some()
+        || change.latencies.is_some()
+        || change.seed.is_some()
+        || change.bases.is_some();
+    if scripted {
         let sim = inner.sim.as_ref().ok_or_else(|| {
             Refusal::Conflict(
                 "commands really run here: they can't be scripted".to_owned(),
@@ -304,6 +315,7 @@ async fn change_sim(inner: &Inner, change: SimChange) -> Result<Value, Refusal> 
         let mut plan = sim.plan().await?;
         plan.rules = change.rules.unwrap_or(plan.rules);
         plan.latencies = change.latencies.unwrap_or(plan.latencies);
+        plan.seed = change.seed.unwrap_or(plan.seed);
         plan.bases = change.bases.unwrap_or(plan.bases);
         sim.set_plan(plan).await.map_err(|error| match error {
             PlanError::Store(error) => error.into(),

@@ -192,7 +192,7 @@ impl FaultRule {
         };
         let right = match subject {
             Subject::Request(action) => named(&self.action, action),
-            Subject::Job { name, .. } => named(&self.job, name),
+            Subject::Job(name) => named(&self.job, name),
         };
         right
             && self
@@ -205,7 +205,7 @@ impl FaultRule {
 /// What is about to be done.
 enum Subject<'a> {
     Request(&'a str),
-    Job { number: i64, name: &'a str },
+    Job(&'a str),
 }
 
 /// The plan with what it has done so far.
@@ -348,7 +348,7 @@ impl FaultPlans {
                 }
                 let region = region(tx)?;
                 let value = |name: &str| region.clone().filter(|_| name == "RegionId");
-                let found = kept.decide(&Subject::Job { number, name }, &value);
+                let found = kept.decide(&Subject::Job(name), &value);
                 kept.jobs.insert(number, found);
                 kept.keep(tx)?;
                 Ok::<_, StoreError>(found.and_then(|index| kept.kind(index)))

@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use darkroom_failpoint::elsewhere::Work;
 use tokio::sync::{Semaphore, oneshot};
 
 /// The stack of a thread beyond the guest's own: wasmtime's functions run on it too.
@@ -64,11 +65,13 @@ impl Pool {
             .await
             .map_err(|_| Lost)?;
         let (answer, answered) = oneshot::channel();
+        let elsewhere = Work::begin();
         let job = Box::new(move || {
             let value = job();
             drop(permit);
             // Nobody waits any more where the future has been dropped.
             drop(answer.send(value));
+            drop(elsewhere);
         });
         self.jobs.send(job).map_err(|_| Lost)?;
         answered.await.map_err(|_| Lost)

@@ -6,10 +6,12 @@
 //! command's result is decided when it is handed over; it is finished when its time
 //! has come by the cloud's clock.
 
+mod latency;
 mod plan;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use darkroom_ecs::id::{InstanceId, InvokeId, RegionId};
@@ -26,6 +28,7 @@ use crate::driver::{
 };
 use crate::state::store::{Store, StoreError};
 
+pub use latency::Latency;
 pub use plan::{BOOT_ID_PROBE, Latencies, PlanError, Rule, SimBase, SimPlan};
 use plan::{Effect, span};
 
@@ -146,9 +149,8 @@ impl Sim {
         self.store.read(look).await.unwrap()
     }
 
-    async fn wait(&self, seconds: impl Fn(&Latencies) -> f64) -> Result<(), DriverError> {
-        let latencies = self.store.read(plan::load).await.map_err(io)?.latencies;
-        let span = span(seconds(&latencies));
+    async fn wait(&self, which: fn(&Latencies) -> Latency) -> Result<(), DriverError> {
+        let span = self.time(which).await?;
         if !span.is_zero() {
             self.clock.sleep_until(after(self.clock.now(), span)).await;
         }
@@ -172,11 +174,18 @@ impl Sim {
             .map_err(DriverError::from)
     }
 
-    fn boot(&self, latencies: &Latencies) -> Boot {
-        Boot {
+    /// How long something takes this time.
+    async fn time(&self, which: fn(&Latencies) -> Latency) -> Result<Duration, DriverError> {
+        let draw = move |tx: &Transaction<'_>| which(&plan::load(tx)?.latencies).draw(tx);
+        Ok(span(self.store.note(draw).await.map_err(io)?))
+    }
+
+    async fn boot(&self) -> Result<Boot, DriverError> {
+        let agent = self.time(|latencies| latencies.agent).await?;
+        Ok(Boot {
             id: uuid::Uuid::new_v4().to_string(),
-            agent_at: after(self.clock.now(), span(latencies.agent)),
-        }
+            agent_at: after(self.clock.now(), agent),
+        })
     }
 }
 
@@ -377,8 +386,7 @@ impl Driver for Sim {
 
     async fn start(&self, id: &InstanceId) -> Result<(), DriverError> {
         self.wait(|latencies| latencies.start).await?;
-        let latencies = self.store.read(plan::load).await.map_err(io)?.latencies;
-        let boot = self.boot(&latencies);
+        let boot = self.boot().await?;
         self.change(id, move |tx, machine| {
             if machine.boot.is_none() {
                 machine.boot = Some(boot);
@@ -406,8 +414,7 @@ impl Driver for Sim {
 
     async fn reboot(&self, id: &InstanceId, _force: bool) -> Result<(), DriverError> {
         self.wait(|latencies| latencies.reboot).await?;
-        let latencies = self.store.read(plan::load).await.map_err(io)?.latencies;
-        let boot = self.boot(&latencies);
+        let boot = self.boot().await?;
         let now = self.clock.now();
         let subject = id.clone();
         self.change(id, move |tx, machine| {

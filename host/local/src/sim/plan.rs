@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::latency::Latency;
 use super::{read, write};
 use crate::clock::after;
 use crate::driver::{Agent, CommandFault, CommandSpec, CommandStatus, Finished, OUTPUT_LIMIT};
@@ -30,6 +31,9 @@ pub struct SimPlan {
     /// How long things take.
     #[serde(default)]
     pub latencies: Latencies,
+    /// What drawn times follow from.
+    #[serde(default)]
+    pub seed: u64,
     /// Public images beside `debian-12`.
     #[serde(default)]
     pub bases: Vec<SimBase>,
@@ -82,7 +86,7 @@ pub struct Rule {
     pub expand: bool,
     /// Seconds that it takes, instead of `latencies.command`.
     #[serde(default)]
-    pub seconds: Option<f64>,
+    pub seconds: Option<Latency>,
     /// How often the rule applies; absent: always.
     #[serde(default)]
     pub times: Option<u32>,
@@ -103,26 +107,26 @@ pub(super) enum Effect {
     PowerOff,
 }
 
-/// Seconds that things take; 0 when absent.
+/// How long things take; no time when absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Latencies {
     /// Boot until Running.
-    pub start: f64,
+    pub start: Latency,
     /// Running until the agent lives.
-    pub agent: f64,
+    pub agent: Latency,
     /// Shutdown.
-    pub stop: f64,
+    pub stop: Latency,
     /// Shutdown and boot.
-    pub reboot: f64,
+    pub reboot: Latency,
     /// Deletion.
-    pub delete: f64,
+    pub delete: Latency,
     /// Making a snapshot of a disk.
-    pub image: f64,
+    pub image: Latency,
     /// Copying an image to another region.
-    pub copy: f64,
+    pub copy: Latency,
     /// A command.
-    pub command: f64,
+    pub command: Latency,
 }
 
 impl SimPlan {
@@ -135,6 +139,34 @@ impl SimPlan {
             BASE64
                 .decode(text)
                 .map_err(|_| PlanError::Base64 { number })?;
+            if rule.seconds.is_some_and(|seconds| !seconds.is_possible()) {
+                let what = format!("seconds of rule {number}");
+                return Err(PlanError::Latency { what });
+            }
+        }
+        let Latencies {
+            start,
+            agent,
+            stop,
+            reboot,
+            delete,
+            image,
+            copy,
+            command,
+        } = self.latencies;
+        for (what, latency) in [
+            ("start", start),
+            ("agent", agent),
+            ("stop", stop),
+            ("reboot", reboot),
+            ("delete", delete),
+            ("image", image),
+            ("copy", copy),
+            ("command", command),
+        ] {
+            if !latency.is_possible() {
+                return Err(PlanError::Latency { what: what.into() });
+            }
         }
         Ok(())
     }
@@ -157,6 +189,12 @@ pub enum PlanError {
     Base64 {
         /// Which rule, from 1.
         number: usize,
+    },
+    /// A time that can't be.
+    #[error("`{what}` is no time: give seconds, {{min, max}} or {{median, p95}}")]
+    Latency {
+        /// Which one.
+        what: String,
     },
     /// It can't be kept.
     #[error(transparent)]
@@ -182,6 +220,22 @@ pub(super) fn keep(tx: &Transaction<'_>, plan: &SimPlan) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Two numbers from 0 to 1, which follow from the seed and from how many were drawn.
+pub(super) fn luck(tx: &Transaction<'_>) -> Result<(f64, f64), StoreError> {
+    let drawn: i64 = tx.query_row(
+        "INSERT INTO settings VALUES ('drawn', '1')
+         ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
+         RETURNING CAST(value AS INTEGER)",
+        [],
+        |row| row.get(0),
+    )?;
+    let seed = load(tx)?.seed;
+    let hash = blake3::hash(format!("{seed} {drawn}").as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
+    let share = |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
+    Ok((share([a, b, c, d]), share([e, f, g, h])))
+}
+
 /// What a command will have done when it ends, and what it does to its instance.
 pub(super) fn decide(
     tx: &Transaction<'_>,
@@ -193,7 +247,7 @@ pub(super) fn decide(
     let text = String::from_utf8_lossy(&command.content).into_owned();
     let mut exit_code = 0;
     let mut output = Vec::new();
-    let mut seconds = plan.latencies.command;
+    let mut latency = plan.latencies.command;
     let mut effect = Effect::Nothing;
     if text.trim_end() == BOOT_ID_PROBE {
         output = format!("{boot_id}\n").into_bytes();
@@ -204,7 +258,7 @@ pub(super) fn decide(
         (fits && found.is_match(&text)).then_some((rule, found))
     }) {
         exit_code = rule.exit_code;
-        seconds = rule.seconds.unwrap_or(seconds);
+        latency = rule.seconds.unwrap_or(latency);
         effect = match (rule.reboot, rule.power_off) {
             (_, true) => Effect::PowerOff,
             (true, false) => Effect::Reboot,
@@ -216,6 +270,7 @@ pub(super) fn decide(
             keep(tx, &plan)?;
         }
     }
+    let seconds = latency.draw(tx)?;
     let limit = span(f64::from(
         u32::try_from(command.timeout_seconds).unwrap_or(u32::MAX),
     ));

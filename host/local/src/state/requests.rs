@@ -86,6 +86,11 @@ pub(crate) fn answer(
     Ok(())
 }
 
+/// How many are recorded.
+pub(crate) fn count(tx: &Transaction<'_>) -> Result<u32, StoreError> {
+    Ok(tx.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?)
+}
+
 /// The requests after the given number, in order, at most `limit`; of one action, or
 /// of all.
 pub(crate) fn list(

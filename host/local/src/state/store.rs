@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use darkroom_failpoint::elsewhere::Work;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -153,9 +154,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (give, take) = oneshot::channel();
+        let elsewhere = Work::begin();
         let task: Task = Box::new(move |connection| {
             // Nobody may wait any more: the change is made all the same.
             drop(give.send(work(connection)));
+            drop(elsewhere);
         });
         if self.tasks.send(task).is_err() {
             return Err(StoreError::Closed.into());

@@ -39,7 +39,7 @@ async fn results_are_as_scripted() {
                     ..rule("once")
                 },
                 Rule {
-                    seconds: Some(100.0),
+                    seconds: Some(100.0.into()),
                     ..rule("slow")
                 },
                 Rule {
@@ -84,7 +84,7 @@ async fn a_command_takes_its_time_and_can_be_ended() {
     world
         .script(&SimChange {
             latencies: Some(Latencies {
-                command: 30.0,
+                command: 30.0.into(),
                 ..Default::default()
             }),
             ..Default::default()
@@ -162,7 +162,7 @@ async fn an_agent_that_is_not_alive_runs_nothing() {
     world
         .script(&SimChange {
             latencies: Some(Latencies {
-                agent: 20.0,
+                agent: 20.0.into(),
                 ..Default::default()
             }),
             ..Default::default()

@@ -311,7 +311,7 @@ async fn copies_wait_for_their_turn_and_can_be_taken_back() {
     world
         .script(&SimChange {
             latencies: Some(Latencies {
-                copy: 60.0,
+                copy: 60.0.into(),
                 ..Default::default()
             }),
             ..Default::default()

@@ -34,12 +34,12 @@ async fn what_was_begun_is_finished_by_the_next_server() {
     slow(
         &world,
         Latencies {
-            start: SLOW,
-            stop: SLOW,
-            reboot: SLOW,
-            delete: SLOW,
-            image: SLOW,
-            copy: SLOW,
+            start: SLOW.into(),
+            stop: SLOW.into(),
+            reboot: SLOW.into(),
+            delete: SLOW.into(),
+            image: SLOW.into(),
+            copy: SLOW.into(),
             ..Default::default()
         },
     )
@@ -134,7 +134,7 @@ async fn a_command_that_ran_meanwhile_has_ended() {
     slow(
         &world,
         Latencies {
-            command: 0.05,
+            command: 0.05.into(),
             ..Default::default()
         },
     )
