@@ -5,6 +5,7 @@
 //! So a value is held to the same rules however it was written.
 
 use crate::keys;
+use crate::nearest::nearest;
 use crate::read::{Fields, Reader};
 use crate::resolve::Cloud;
 use crate::resolved::{BuildItem, OnTestFailure, Rebuild, Retain, Secret, TestItem};
@@ -39,7 +40,8 @@ pub(crate) fn read(reader: &Reader, document: &Node, clouds: &[Cloud]) -> Option
         .map(|node| overlay::read(reader, node, clouds))
         .unwrap_or_default();
     // A source that has a mistake of its own isn't missing, in an overlay neither.
-    if fields.get("source").is_none() && fields.get("on").is_none() {
+    let source = fields.get("source").is_some() || meant(document, "source");
+    if !source && fields.get("on").is_none() {
         let example = "source: { family: debian-12 }";
         missing(reader, document.span, "source", example);
     }
@@ -122,6 +124,9 @@ pub(crate) fn name(reader: &Reader, document: &Node) -> Option<Spanned<String>> 
         return None;
     };
     let Some(node) = entry(document, "name") else {
+        if meant(document, "name") {
+            return None;
+        }
         missing(reader, document.span, "name", "name: web-server");
         return None;
     };
@@ -135,6 +140,17 @@ fn entry<'n>(document: &'n Node, key: &str) -> Option<&'n Node> {
         return None;
     };
     Fields::of(entries).get(key)
+}
+
+/// Whether a key is there, but misspelt: that has been noted, and isn't said twice.
+fn meant(document: &Node, key: &str) -> bool {
+    let Data::Map(entries) = &document.data else {
+        return false;
+    };
+    entries.iter().any(|(found, _)| {
+        !keys::TEMPLATE.known(&found.text)
+            && nearest(&found.text, keys::TEMPLATE.candidates()) == Some(key)
+    })
 }
 
 fn missing(reader: &Reader, document: Span, key: &str, example: &str) {

@@ -1,8 +1,6 @@
 //! The template that a build of one line stands for.
 
-use std::path::Path;
-
-use crate::rules;
+use crate::section::source;
 
 /// The bandwidth of an instance of a one-line build.
 const INTERNET: u32 = 10;
@@ -33,9 +31,12 @@ pub struct OneLine<'a> {
 /// Nothing is checked here; what can't be in a template is a mistake of
 /// [`parse`](crate::parse) at its place in the text.
 pub fn one_line(said: &OneLine<'_>) -> String {
-    let source = source_key(said.from);
+    let source = source::key_of(said.from);
     let (name, from) = (scalar(said.name), scalar(said.from));
-    let mut text = format!("name: {name}\nsource: {{ {source}: {from} }}\nbuild:\n");
+    let mut text = format!("name: {name}\nsource: {{ {source}: {from} }}\n");
+    if !said.run.is_empty() {
+        text.push_str("build:\n");
+    }
     for run in said.run {
         text.extend(["  - run: ", &script(run), "\n"]);
     }
@@ -50,21 +51,6 @@ pub fn one_line(said: &OneLine<'_>) -> String {
         text.extend(["image: { family: ", &scalar(family), " }\n"]);
     }
     text
-}
-
-/// What a source is, by the way it is written.
-fn source_key(from: &str) -> &'static str {
-    // Public images are named like files: `debian_12_5_x64_20G_alibase_20240718.vhd`.
-    let file = Path::new(from).extension();
-    if from.starts_with("m-") || file.is_some_and(|end| end == "vhd") {
-        "image"
-    } else if rules::instance_id(from).is_ok() {
-        "instance"
-    } else if rules::snapshot_id(from).is_ok() {
-        "snapshot"
-    } else {
-        "family"
-    }
 }
 
 /// A text on one line; in quotes unless it can only be read as a text.

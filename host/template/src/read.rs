@@ -75,7 +75,7 @@ impl Reader {
         let verb = if given { "this gives" } else { "this is" };
         let mistake = mistake.label(format!("{verb} {}", node.kind()));
         self.note(if help.is_empty() {
-            mistake
+            mistake.help(format!("write {expected}"))
         } else {
             mistake.help(help)
         });
@@ -110,14 +110,10 @@ impl Reader {
         let mistake = self
             .mistake(key.span, format!("unknown key `{text}` in {}", keys.title))
             .label("unknown key");
-        let all = format!("the keys here are {}", keys.list());
-        self.note(match nearest(text, keys.candidates()) {
-            Some(near) => mistake.help(format!(
-                "did you mean `{near}`? The{}",
-                all.trim_start_matches("the")
-            )),
-            None => mistake.help(all),
-        });
+        self.note(mistake.help(match nearest(text, keys.candidates()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys here are {}", keys.list()),
+        }));
     }
 
     /// A text. Numbers and `true` are not taken for one.
@@ -211,7 +207,9 @@ impl Reader {
             .filter(|number| (low..=high).contains(number));
         if fitting.is_none() {
             let message = format!("`{name}` must be {expected}, not {number}");
-            self.note(self.mistake(node.span, message).label("out of range"));
+            let help = format!("write {expected}");
+            let mistake = self.mistake(node.span, message).label("out of range");
+            self.note(mistake.help(help));
         }
         fitting.map(|number| Spanned::new(number, node.span))
     }
@@ -223,7 +221,17 @@ impl Reader {
         {
             return Some(Spanned::new(value, node.span));
         }
-        self.wrong_kind(node, name, "`true` or `false`", "write it without quotes");
+        let text = match &node.data {
+            Data::Scalar(leaf) => leaf.text.to_lowercase(),
+            Data::List(_) | Data::Map(_) => String::new(),
+        };
+        let help = match text.as_str() {
+            "true" | "false" => "write it without quotes",
+            "yes" | "on" | "y" => "write `true`; this is a text in YAML",
+            "no" | "off" | "n" => "write `false`; this is a text in YAML",
+            _ => "",
+        };
+        self.wrong_kind(node, name, "`true` or `false`", help);
         None
     }
 

@@ -234,7 +234,10 @@ impl Template {
                     reader
                         .mistake(name.span, format!("the given value of `{name}` {problem}"))
                         .label("defined here")
-                        .help(format!("`{}` was given", shortened(text)))
+                        .help(format!(
+                            "`{}` was given; write `-p {name}=…`",
+                            shortened(text)
+                        ))
                 }),
                 (None, Some(default)) => Ok(default.value.clone()),
                 (None, None) => Err(reader

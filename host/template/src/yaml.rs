@@ -227,23 +227,30 @@ impl<'s> Tree<'s> {
         if error.info() == "recursion limit exceeded" {
             return self.too_deep(Span::new(at, at));
         }
-        let mistake = self
-            .mistake(
-                Span::new(at, at),
-                format!("this is not YAML: {}", error.info()),
-            )
-            .label("not understood here or just before");
-        let line_start = self.source.text()[..at].rfind('\n').map_or(0, |at| at + 1);
-        let indent = self.source.text()[line_start..]
+        let text = self.source.text();
+        let line_start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+        let indent = text[line_start..]
             .split(|c: char| !c.is_whitespace() || c == '\n')
-            .next();
-        if indent.is_some_and(|indent| indent.contains('\t')) {
-            return mistake.help("YAML is indented with spaces, never with tabs");
+            .next()
+            .unwrap_or("");
+        if let Some(tab) = indent.find('\t') {
+            let tab = line_start + tab;
+            return self
+                .mistake(
+                    Span::new(tab, tab + 1),
+                    "this is not YAML: a line is indented with a tab",
+                )
+                .label("a tab")
+                .help("YAML is indented with spaces, never with tabs");
         }
-        if error.info().contains("anchor") {
-            return mistake.help("put quotes around a text that begins with `*` or `&`");
-        }
-        mistake.help("check indentation and quotes on this line and the one before")
+        let next = text[at..]
+            .split([' ', '\n', ',', '}', ']'])
+            .next()
+            .unwrap_or("");
+        let (message, help) = explained(error.info(), next);
+        self.mistake(Span::new(at, at), format!("this is not YAML: {message}"))
+            .label("not understood here or just before")
+            .help(help)
     }
 
     fn event(&mut self, event: Event<'_>, at: saphyr_parser::Span) -> Result<(), Mistake> {
@@ -413,7 +420,60 @@ impl<'s> Tree<'s> {
             span,
             format!("lists and mappings are nested deeper than {DEEPEST} levels"),
         )
+        .help("no template needs that; is a bracket not closed?")
     }
+}
+
+/// What a scanner's message means for people, and what to write; `next` is the word at
+/// the place. The scanner's words are matched, for it has no codes; those that aren't
+/// known are passed on.
+fn explained(info: &str, next: &str) -> (String, String) {
+    let said = |words: &str| info.contains(words);
+    let next = next.chars().take(40).collect::<String>();
+    let (message, help) = if said("mapping values are not allowed") {
+        (
+            "a `:` stands where no key can be".to_owned(),
+            "put quotes around a text with `: ` in it, or check the indentation".to_owned(),
+        )
+    } else if said("quoted scalar") && said("end of stream") {
+        (
+            "a text in quotes has no end".to_owned(),
+            "end it with the quote that it begins with; inside '…' an apostrophe is written ''"
+                .to_owned(),
+        )
+    } else if said("did not find expected key") || said("did not find expected '-'") {
+        (
+            "a line doesn't belong to the list or mapping before it".to_owned(),
+            "indent it exactly like the lines that it belongs with".to_owned(),
+        )
+    } else if said("flow sequence") {
+        (
+            "a list in `[ ]` doesn't go on".to_owned(),
+            "write `,` between its items and `]` after the last".to_owned(),
+        )
+    } else if said("flow mapping") {
+        (
+            "a mapping in `{ }` doesn't go on".to_owned(),
+            "write `,` between its pairs and `}` after the last".to_owned(),
+        )
+    } else if said("unexpected character") {
+        (
+            format!("a text can't begin like `{next}` without quotes"),
+            format!("put quotes around it: '{next}'"),
+        )
+    } else if said("unknown anchor") {
+        (
+            format!("`{next}` is the alias of nothing"),
+            "put quotes around a text that begins with `*`; an alias needs a value marked with `&`"
+                .to_owned(),
+        )
+    } else {
+        (
+            info.to_owned(),
+            "check indentation and quotes on this line and the one before".to_owned(),
+        )
+    };
+    (message, help)
 }
 
 /// How many nodes a tree has, and how many levels.

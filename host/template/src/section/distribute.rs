@@ -52,7 +52,8 @@ pub(crate) fn read(reader: &Reader, node: &Node, path: &str) -> Option<Distribut
     let accounts = list("accounts", "account id", rules::account);
     if let Some(extra) = accounts.as_ref().and_then(|list| list.get(MOST_ACCOUNTS)) {
         let message = format!("an image can be shared with {MOST_ACCOUNTS} accounts at most");
-        reader.note(reader.mistake(extra.span, message).label("one too many"));
+        let mistake = reader.mistake(extra.span, message).label("one too many");
+        reader.note(mistake.help("share it with fewer; ECS allows no more"));
     }
     Some(DistributeLayer {
         regions: list("regions", "region id", rules::region),

@@ -59,7 +59,8 @@ fn tags(reader: &Reader, node: &Node, path: &str) -> Option<Vec<(String, Spanned
             rules::MOST_TAGS,
             entries.len()
         );
-        reader.note(reader.mistake(node.span, message).label("too many"));
+        let mistake = reader.mistake(node.span, message).label("too many");
+        reader.note(mistake.help("remove some; ECS allows 20, and Darkroom needs a few itself"));
     }
     let mut tags = Vec::new();
     for (key, value) in entries {

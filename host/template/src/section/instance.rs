@@ -112,7 +112,8 @@ fn disks(reader: &Reader, node: &Node, path: &str) -> Option<Vec<DataDisk>> {
     let nodes = reader.list(node, path, "disk")?;
     if let Some(extra) = nodes.get(MOST_DISKS) {
         let message = format!("an instance has {MOST_DISKS} data disks at most");
-        reader.note(reader.mistake(extra.span, message).label("one too many"));
+        let mistake = reader.mistake(extra.span, message).label("one too many");
+        reader.note(mistake.help("use fewer and larger ones; ECS attaches no more"));
     }
     let disks = nodes
         .iter()

@@ -245,7 +245,8 @@ fn one(reader: &Reader, node: &Node, name: Spanned<String>) -> Parameter {
             return Some(node);
         }
         let mistake = reader.mistake(span, format!("`{key}` says nothing about {}", kind.words()));
-        reader.note(mistake.label("remove it or change `type`"));
+        let help = format!("remove it, or change `type`, which is {}", kind.words());
+        reader.note(mistake.label("doesn't belong here").help(help));
         None
     };
     let length = |key: &str| {
@@ -276,7 +277,11 @@ fn number(reader: &Reader, node: &Node, path: &str) -> Option<f64> {
         return value.as_f64();
     }
     let message = format!("`{path}` must be a number, not {}", node.kind());
-    reader.note(reader.mistake(node.span, message));
+    reader.note(
+        reader
+            .mistake(node.span, message)
+            .help("write a number without quotes"),
+    );
     None
 }
 
@@ -335,7 +340,8 @@ fn choices(reader: &Reader, node: &Node, path: &str, kind: ParameterType) -> Opt
             item.words(),
             node.kind()
         );
-        reader.note(reader.mistake(node.span, message));
+        let help = format!("write {}, or change `type`", item.words());
+        reader.note(reader.mistake(node.span, message).help(help));
         None
     });
     Some(values.collect())
@@ -359,7 +365,12 @@ fn default(
         Data::Scalar(leaf) if quotes => {
             mistake.help(format!("put quotes around it: '{}'", leaf.text))
         }
-        _ => mistake.label("not valid"),
+        Data::Scalar(leaf) if parameter.value_of(&leaf.text).is_ok() => {
+            mistake.help(format!("write it without quotes: {}", leaf.text))
+        }
+        _ => mistake
+            .label("not valid")
+            .help("the default must be a value that could be given"),
     });
     None
 }

@@ -108,7 +108,7 @@ fn env(reader: &Reader, node: &Node, path: &str) -> Option<Vec<(String, String)>
         if let (Some(()), Some(text)) = (good, text) {
             if text.contains('\0') {
                 let message = format!("the value of `{name}` holds a zero byte");
-                reader.note(reader.mistake(value.span, message));
+                reader.note(reader.mistake(value.span, message).help("remove the `\\0`"));
             }
             variables.push((name.value, text.value));
         }

@@ -1,12 +1,14 @@
 //! `source`: the image that a build starts from.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::keys;
 use crate::read::{Reader, join};
 use crate::rules;
 use crate::span::{Span, Spanned};
-use crate::yaml::Node;
+use crate::yaml::{Data, Node};
 
 /// The image that a build starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +66,31 @@ const KINDS: [Kind; 4] = [
     ),
 ];
 
+/// What a source is, by the way it is written.
+pub(crate) fn key_of(text: &str) -> &'static str {
+    // Public images are named like files: `debian_12_5_x64_20G_alibase_20240718.vhd`.
+    let file = Path::new(text).extension();
+    if text.starts_with("m-") || file.is_some_and(|end| end == "vhd") {
+        "image"
+    } else if rules::instance_id(text).is_ok() {
+        "instance"
+    } else if rules::snapshot_id(text).is_ok() {
+        "snapshot"
+    } else {
+        "family"
+    }
+}
+
 pub(crate) fn read(reader: &Reader, node: &Node, path: &str) -> Option<Source> {
+    if let Data::Scalar(leaf) = &node.data
+        && leaf.value.is_string()
+    {
+        let message = format!("`{path}` must be a mapping, not a text");
+        let key = key_of(&leaf.text);
+        let help = format!("write `source: {{ {key}: {} }}`", leaf.text);
+        reader.note(reader.mistake(node.span, message).help(help));
+        return None;
+    }
     let fields = reader.fields(node, path, &keys::SOURCE)?;
     let found: Vec<_> = KINDS
         .iter()

@@ -150,7 +150,7 @@ fn parse_uses(text: &str) -> Result<UsesRef, (String, String)> {
     }
     if text.contains(':') {
         return Err((
-            format!("`{text}`: packages from registries are not supported yet"),
+            format!("`{text}`: packages from registries are not supported"),
             "use a system component, `darkroom:name`, or a file, `./component.wasm`".into(),
         ));
     }
