@@ -5,7 +5,7 @@ if [ "$(cat "$ROOT/etc/hostname" 2>/dev/null)" != "$NAME" ]; then
     changed "wrote $ROOT/etc/hostname"
 fi
 if [ -z "$ROOT" ] && [ "$(cat /proc/sys/kernel/hostname)" != "$NAME" ]; then
-    if { printf '%s\n' "$NAME" >/proc/sys/kernel/hostname; } 2>/dev/null; then
+    if { printf '%s\n' "$NAME" >/proc/sys/kernel/hostname; } 2>/dev/null || hostname "$NAME" 2>/dev/null; then
         changed "the running machine is $NAME"
     else
         echo 'the running kernel keeps its host name; the file counts at the next boot'
