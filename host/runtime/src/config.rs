@@ -62,8 +62,8 @@ pub struct Limits {
     /// Bytes of WebAssembly stack (1 MiB). Stops endless recursion before the
     /// thread's own stack ends, which would end the process.
     pub stack_bytes: usize,
-    /// Bytes of standard error that are kept, its end (16 KiB). Stops a guest that
-    /// writes for ever; what is dropped is dropped silently, at its beginning.
+    /// Bytes of standard error that are kept, half from its beginning and half from its
+    /// end (16 KiB). Stops a guest that writes for ever; how much was dropped is said.
     pub stderr_bytes: usize,
     /// Bytes of a component with its assets (256 MiB). Stops a file that fills the
     /// memory before it is looked at; assets may have 64 MiB.

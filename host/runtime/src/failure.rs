@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use darkroom_contract::{Fault, Message};
-use wasmtime::{Error, Trap, WasmBacktrace};
+use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::component::Inner as Component;
@@ -13,6 +13,18 @@ use crate::state::State;
 
 /// The frames of a backtrace that are kept; a recursion has thousands.
 const FRAMES: usize = 16;
+
+/// Lines of standard error that an error shows from each of its ends.
+const STDERR_LINES: usize = 20;
+
+/// Modules whose frames are those of an interpreter, or of what wit-component puts in
+/// between: they say nothing of the component.
+const INTERPRETERS: [&str; 4] = [
+    "libpython",
+    "libc.so",
+    "componentize_py_runtime",
+    "wit-component:",
+];
 
 /// What ended a call.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -146,8 +158,9 @@ impl CallError {
     }
 }
 
-/// The first line says what happened to whom; then the backtrace and the standard
-/// error, indented, where there are any.
+/// The first line says what happened to whom; then the standard error and the backtrace,
+/// indented, where there are any. What the language itself said comes first, because in
+/// most of them the backtrace is that of an interpreter.
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = &self.0;
@@ -157,18 +170,33 @@ impl fmt::Display for CallError {
             "{} (sha256 {digest}), {}: {}",
             report.component, report.export, report.failure
         )?;
+        let lines: Vec<_> = report.stderr.lines().map(plain).collect();
+        let lines: Vec<_> = lines
+            .iter()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        if !lines.is_empty() {
+            write!(f, "\n  standard error:")?;
+        }
+        for (i, line) in lines.iter().enumerate() {
+            let left_out = lines.len().saturating_sub(2 * STDERR_LINES);
+            match i.checked_sub(STDERR_LINES) {
+                Some(0) if left_out > 0 => write!(f, "\n    … {left_out} more lines …")?,
+                Some(after) if after < left_out => {}
+                _ => write!(f, "\n    {line}")?,
+            }
+        }
         for frame in &report.backtrace {
             write!(f, "\n    at {frame}")?;
         }
-        if !report.stderr.is_empty() {
-            write!(f, "\n  standard error:")?;
-            let lines = report.stderr.lines();
-            for line in lines.filter(|line| !line.trim().is_empty()) {
-                write!(f, "\n    {line}")?;
-            }
-        }
         Ok(())
     }
+}
+
+/// A line without control characters: it is foreign text that ends up on a terminal.
+fn plain(line: &str) -> String {
+    let line = line.replace('\t', "    ");
+    line.chars().filter(|c| !c.is_control()).collect()
 }
 
 impl std::error::Error for CallError {}
@@ -213,32 +241,32 @@ fn backtrace(error: &Error) -> Vec<String> {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
-    let mut frames: Vec<_> = trace
-        .frames()
-        .iter()
-        .take(FRAMES)
-        .map(|frame| {
-            let module = frame.module().name().unwrap_or("module");
-            let place = frame
-                .symbols()
-                .first()
-                .and_then(|symbol| Some((symbol.file()?, symbol.line()?)));
-            let name = match frame.func_name() {
-                Some(name) => readable(name),
-                None => format!("function {}", frame.func_index()),
-            };
-            match (place, frame.module_offset()) {
-                (Some((file, line)), _) => format!("{name} ({file}:{line})"),
-                (None, Some(offset)) => format!("{name} ({module}, 0x{offset:x})"),
-                (None, None) => format!("{name} ({module})"),
-            }
-        })
-        .collect();
-    let more = trace.frames().len().saturating_sub(FRAMES);
+    let frames: Vec<_> = trace.frames().iter().filter_map(frame).collect();
+    let more = frames.len().saturating_sub(FRAMES);
+    let mut frames: Vec<_> = frames.into_iter().take(FRAMES).collect();
     if more > 0 {
         frames.push(format!("… {more} more"));
     }
     frames
+}
+
+/// A frame in words; none where they would tell nobody anything: a function without a
+/// name, or one of an interpreter.
+fn frame(frame: &FrameInfo) -> Option<String> {
+    let name = readable(frame.func_name()?);
+    let module = frame.module().name().unwrap_or_default();
+    if INTERPRETERS.iter().any(|known| module.starts_with(known)) || name.starts_with("adapter ") {
+        return None;
+    }
+    let place = frame
+        .symbols()
+        .first()
+        .and_then(|symbol| Some((symbol.file()?, symbol.line()?)));
+    Some(match (place, frame.module_offset()) {
+        (Some((file, line)), _) => format!("{name} ({file}:{line})"),
+        (None, Some(offset)) if !module.is_empty() => format!("{name} ({module}, 0x{offset:x})"),
+        _ => name,
+    })
 }
 
 /// A name as the author wrote it. It is foreign text that ends up on a terminal: one

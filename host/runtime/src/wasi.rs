@@ -35,6 +35,10 @@ use crate::state::State;
 /// zero would make certificates and archives of every library look broken.
 const BEGINNING: Duration = Duration::from_hours(490_896);
 
+/// Where the monotonic clock stands then, in nanoseconds: one second. Go takes a zero for
+/// a machine without a clock and ends at once.
+const RUNNING: u64 = 1_000_000_000;
+
 /// Random bytes before they repeat; enough that no rejection loop runs in circles.
 const RANDOM_BLOCKS: u32 = 128;
 
@@ -104,7 +108,7 @@ impl HostMonotonicClock for Clock {
     }
 
     fn now(&self) -> u64 {
-        self.nanoseconds()
+        RUNNING + self.nanoseconds()
     }
 }
 
@@ -122,7 +126,7 @@ impl HasData for Waitless {
 
 impl monotonic_clock::Host for ClockView<'_> {
     fn now(&mut self) -> Result<u64> {
-        Ok(self.clock.nanoseconds())
+        Ok(RUNNING + self.clock.nanoseconds())
     }
 
     fn resolution(&mut self) -> Result<u64> {
@@ -132,15 +136,15 @@ impl monotonic_clock::Host for ClockView<'_> {
     fn subscribe_instant(&mut self, when: u64) -> Result<Resource<DynPollable>> {
         let passed = Passed {
             clock: self.clock.clone(),
-            when,
+            when: when.saturating_sub(RUNNING),
         };
         let passed = self.table.push(passed)?;
         subscribe(self.table, passed)
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> Result<Resource<DynPollable>> {
-        let when = self.clock.nanoseconds().saturating_add(duration);
-        self.subscribe_instant(when)
+        let now = RUNNING + self.clock.nanoseconds();
+        self.subscribe_instant(now.saturating_add(duration))
     }
 }
 
@@ -157,34 +161,52 @@ impl Pollable for Passed {
     }
 }
 
-/// The end of what a guest writes to its standard error.
+/// The beginning and the end of what a guest writes to its standard error: Go says in the
+/// first line what went wrong, Python in the last.
 #[derive(Debug, Clone)]
 pub(crate) struct Stderr {
-    kept: Arc<Mutex<Vec<u8>>>,
-    most: usize,
+    kept: Arc<Mutex<Kept>>,
+    half: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    beginning: Vec<u8>,
+    end: Vec<u8>,
+    dropped: usize,
 }
 
 impl Stderr {
-    /// Keeps the last `most` bytes.
+    /// Keeps `most` bytes, half of them from each end.
     pub fn keeping(most: usize) -> Self {
         Self {
             kept: Arc::default(),
-            most,
+            half: most / 2,
         }
     }
 
     /// What has been kept, as text.
     pub fn text(&self) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).trim_end().to_owned()
+        let mut bytes = kept.beginning.clone();
+        if kept.dropped > 0 {
+            bytes.extend_from_slice(format!("\n… {} bytes …\n", kept.dropped).as_bytes());
+        }
+        bytes.extend_from_slice(&kept.end);
+        String::from_utf8_lossy(&bytes).trim_end().to_owned()
     }
 
     fn write(&self, bytes: &[u8]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = &bytes[bytes.len().saturating_sub(self.most)..];
-        let beyond = (kept.len() + bytes.len()).saturating_sub(self.most);
-        kept.drain(..beyond);
-        kept.extend_from_slice(bytes);
+        let room = self.half.saturating_sub(kept.beginning.len());
+        let (first, rest) = bytes.split_at(room.min(bytes.len()));
+        kept.beginning.extend_from_slice(first);
+        // No more than can be kept is copied, however much is written at once.
+        let last = &rest[rest.len().saturating_sub(self.half)..];
+        let beyond = (kept.end.len() + last.len()).saturating_sub(self.half);
+        kept.end.drain(..beyond);
+        kept.end.extend_from_slice(last);
+        kept.dropped += beyond + rest.len() - last.len();
     }
 }
 
@@ -248,12 +270,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stderr_keeps_its_end() {
+    fn stderr_keeps_its_ends() {
         let stderr = Stderr::keeping(8);
         stderr.write(b"12345");
-        stderr.write(b"67890");
-        assert_eq!(stderr.text(), "34567890");
+        stderr.write(b"678");
+        assert_eq!(stderr.text(), "12345678");
+        stderr.write(b"9");
+        assert_eq!(stderr.text(), "1234\n… 1 bytes …\n6789");
         stderr.write(b"a very long line\n");
-        assert_eq!(stderr.text(), "ng line");
+        assert_eq!(stderr.text(), "1234\n… 18 bytes …\nine");
     }
 }
