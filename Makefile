@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SILENT:
-.PHONY: demo test setup packages target host components base check tests guests help
+.PHONY: demo test setup packages target host components base check tests guests fixtures help
 
 # Debian packages that the build and the local cloud need beyond Rust.
 PACKAGES := build-essential ca-certificates curl iproute2 mmdebstrap nftables uidmap
@@ -100,3 +100,11 @@ tests: host components base
 	  printf '\nSome tests did not run:\n%s\n' "$$missing"
 	  if [ "$${CI:-}" = true ] && grep -v 'shared' <<< "$$missing" >/dev/null; then exit 1; fi
 	fi
+
+# Builds the conformance component in every language and keeps what came of it. The kept
+# components must run for ever, so this is for a new language or a new contract only; the
+# tests never do it. Needs Go, npm and Python beside Rust; the rest is fetched into target/.
+fixtures: target
+	$(call part,fixtures)
+	tests/guests/build
+	cargo test -p darkroom-tests --test languages -- --ignored --exact same::keep_what_was_built
