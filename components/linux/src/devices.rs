@@ -5,8 +5,6 @@
 /// The facts.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// `/etc/fstab`, where there is one.
-    pub fstab: Option<Fstab>,
     /// Block devices and links to them: `/dev/vda1`, `/dev/disk/by-uuid/...`.
     nodes: Vec<String>,
     /// What blkid says of each device: name and value, `DEVNAME` first.
@@ -15,20 +13,6 @@ pub struct Facts {
     files: Vec<String>,
     /// Mount points with their sources.
     mounts: Vec<(String, String)>,
-}
-
-/// How `/etc/fstab` is there.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Fstab {
-    /// As a file with these permission bits and this owner.
-    File {
-        /// Its permission bits.
-        mode: u32,
-        /// Its owner as `user:group`.
-        owner: String,
-    },
-    /// As a symbolic link.
-    Link,
 }
 
 /// Whether a device of an entry is there.
@@ -51,7 +35,6 @@ impl Facts {
                 continue;
             };
             match word {
-                "fstab" => facts.fstab = fstab(value),
                 "node" => facts.nodes.push(unescape(value)),
                 "file" => facts.files.push(decode_octal(value)),
                 "tag" => {
@@ -134,18 +117,6 @@ impl Facts {
             .take_while(|(name, _)| name != "DEVNAME")
             .find_map(|(name, value)| (name == "UUID").then(|| format!("UUID={value}")))
     }
-}
-
-fn fstab(value: &str) -> Option<Fstab> {
-    if value == "link" {
-        return Some(Fstab::Link);
-    }
-    let (mode, owner) = value.split_once(' ')?;
-    let mode = u32::from_str_radix(mode, 8).ok()?;
-    Some(Fstab::File {
-        mode,
-        owner: owner.to_owned(),
-    })
 }
 
 /// `POINT TYPE SOURCE ...`, with blanks escaped as `\040`.

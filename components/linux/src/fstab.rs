@@ -10,17 +10,11 @@
 //! byte for byte.
 
 use crate::devices::{Facts, Presence, decode_octal};
+use crate::judgement::{Change, Judgement};
+use crate::tree::{File, Tree};
 
-/// What is to be done about a whole fstab.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Judgement {
-    /// The new text; none where nothing is to be written.
-    pub text: Option<Vec<u8>>,
-    /// What was repaired, for people.
-    pub repaired: Vec<String>,
-    /// What is wrong and stays so, for people.
-    pub unrepaired: Vec<String>,
-}
+/// The file.
+const PATH: &str = "/etc/fstab";
 
 /// One entry.
 struct Entry<'a> {
@@ -42,8 +36,30 @@ enum Fix {
     Unrepaired,
 }
 
-/// Judges a fstab. `live` says that the machine runs from this very file system.
-pub fn judge(fstab: &[u8], facts: &Facts, live: bool, root: &str) -> Judgement {
+/// Judges the fstab of a tree whose root is mounted at `root`.
+pub fn judge(tree: &Tree, facts: &Facts, root: &str) -> Judgement {
+    if tree.links.contains(PATH) {
+        return Judgement::unrepaired("/etc/fstab is a symbolic link, which was not followed");
+    }
+    let Some(file) = tree.files.get(PATH) else {
+        return Judgement::default();
+    };
+    let (text, mut judgement) = judge_lines(&file.bytes, facts, tree.live, root);
+    if !judgement.repaired.is_empty() {
+        judgement.changes.push(Change::Write {
+            path: PATH.to_owned(),
+            file: File {
+                bytes: text,
+                ..file.clone()
+            },
+        });
+    }
+    judgement
+}
+
+/// The text as it should be, and what was found in it. `live` says that the machine runs
+/// from this very file system.
+fn judge_lines(fstab: &[u8], facts: &Facts, live: bool, root: &str) -> (Vec<u8>, Judgement) {
     let mut judgement = Judgement::default();
     let mut text = Vec::with_capacity(fstab.len());
     for line in fstab.split_inclusive(|byte| *byte == b'\n') {
@@ -95,10 +111,7 @@ pub fn judge(fstab: &[u8], facts: &Facts, live: bool, root: &str) -> Judgement {
             }
         }
     }
-    if !judgement.repaired.is_empty() {
-        judgement.text = Some(text);
-    }
-    judgement
+    (text, judgement)
 }
 
 /// The original line as a comment that says why.
@@ -210,8 +223,24 @@ fn fix(entry: &Entry<'_>, facts: &Facts, live: bool, root: &str) -> Fix {
 
 #[cfg(test)]
 mod tests {
-    use super::{Judgement, judge};
+    use super::judge_lines;
     use crate::devices::Facts;
+    use crate::judgement::Judgement;
+
+    /// What was found, and the new text where something was repaired.
+    #[derive(Debug, Default, PartialEq)]
+    struct Found {
+        text: Option<Vec<u8>>,
+        judgement: Judgement,
+    }
+
+    fn judge(fstab: &[u8], facts: &Facts, live: bool, root: &str) -> Found {
+        let (text, judgement) = judge_lines(fstab, facts, live, root);
+        Found {
+            text: (!judgement.repaired.is_empty()).then_some(text),
+            judgement,
+        }
+    }
 
     const DEVICES: &str = "node /dev/vda1\nnode /dev/disk/by-uuid/aaaa-1\nnode /dev/disk/by-label/my\\x20data\n\
         tag DEVNAME=/dev/vda1\ntag UUID=aaaa-1\ntag TYPE=ext4\ntag DEVNAME=/dev/vda15\ntag UUID=BBBB\n\
@@ -224,28 +253,28 @@ mod tests {
         tmpfs /tmp tmpfs size=1g 0 0\nhost:/export /nfs nfs defaults 0 0\n//host/share /cifs cifs x 0 0\n\
         UUID=gone /a ext4 nofail 0 0\nUUID=gone /b ext4 noauto,x 0 0\n/home /c none bind 0 0\nbroken line\n";
 
-    fn on(devices: &str, fstab: &str) -> Judgement {
+    fn on(devices: &str, fstab: &str) -> Found {
         judge(fstab.as_bytes(), &Facts::read(devices), true, "/")
     }
 
-    fn text(judgement: &Judgement) -> &str {
+    fn text(judgement: &Found) -> &str {
         std::str::from_utf8(judgement.text.as_deref().unwrap_or_default()).unwrap()
     }
 
     #[test]
     fn what_is_in_order_is_left_alone() {
-        assert_eq!(on(DEVICES, GOOD), Judgement::default());
+        assert_eq!(on(DEVICES, GOOD), Found::default());
         assert_eq!(
             on(CONTAINER, "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n"),
-            Judgement::default()
+            Found::default()
         );
-        assert_eq!(on(CONTAINER, ""), Judgement::default());
+        assert_eq!(on(CONTAINER, ""), Found::default());
         assert_eq!(
             on(
                 CONTAINER,
                 "UUID=aaaa-1 / ext4 rw 0 1\nUUID=c /seen ext4 rw 0 1\n"
             ),
-            Judgement::default()
+            Found::default()
         );
     }
 
@@ -253,7 +282,7 @@ mod tests {
     fn a_label_with_a_blank_is_found() {
         assert_eq!(
             on(DEVICES, "LABEL=my\\040data /x ext4 defaults 0 2\n"),
-            Judgement::default()
+            Found::default()
         );
     }
 
@@ -273,12 +302,15 @@ mod tests {
                 format!("{GOOD}# darkroom: no such device; was: {line}\n# end")
             );
             assert_eq!(
-                (judgement.repaired.len(), judgement.unrepaired.len()),
+                (
+                    judgement.judgement.repaired.len(),
+                    judgement.judgement.unrepaired.len()
+                ),
                 (1, 0)
             );
             assert_eq!(
                 on(DEVICES, text(&judgement)),
-                Judgement::default(),
+                Found::default(),
                 "a second look finds nothing"
             );
         }
@@ -292,7 +324,7 @@ mod tests {
             "# darkroom: no such device, nofail was added; was: UUID=dead /my\\040data ext4 defaults 0 2\n\
              UUID=dead /my\\040data ext4 defaults,nofail 0 2\n"
         );
-        assert_eq!(on(CONTAINER, text(&judgement)), Judgement::default());
+        assert_eq!(on(CONTAINER, text(&judgement)), Found::default());
     }
 
     #[test]
@@ -302,7 +334,10 @@ mod tests {
         let unknown = DEVICES.replace("mount / ext4 /dev/vda1", "mount / ext4 /dev/root");
         let judgement = on(&unknown, "UUID=dead / ext4 rw 0 1\n");
         assert_eq!(
-            (judgement.text.is_none(), judgement.unrepaired.len()),
+            (
+                judgement.text.is_none(),
+                judgement.judgement.unrepaired.len()
+            ),
             (true, 1)
         );
     }
@@ -310,21 +345,24 @@ mod tests {
     #[test]
     fn a_disk_of_another_machine_is_judged_by_its_devices_alone() {
         let facts = Facts::read(&format!("{DEVICES}mount /mnt/disk ext4 /dev/vda15 rw\n"));
-        let judge = |fstab: &str| judge(fstab.as_bytes(), &facts, false, "/mnt/disk");
-        assert_eq!(judge("UUID=bbbb / ext4 rw 0 1\n"), Judgement::default());
-        let judgement = judge("UUID=dead / ext4 rw 0 1\nUUID=dead /boot/efi vfat rw 0 1\n");
+        let on_disk = |fstab: &str| judge(fstab.as_bytes(), &facts, false, "/mnt/disk");
+        assert_eq!(on_disk("UUID=bbbb / ext4 rw 0 1\n"), Found::default());
+        let judgement = on_disk("UUID=dead / ext4 rw 0 1\nUUID=dead /boot/efi vfat rw 0 1\n");
         assert!(text(&judgement).contains("\nUUID=BBBB / ext4 rw 0 1\n"));
         assert!(
             text(&judgement).contains("was: UUID=dead /boot/efi"),
             "what is mounted here proves nothing there"
         );
-        let blind = super::judge(
+        let blind = judge(
             b"UUID=dead /data ext4 rw 0 1\n",
             &Facts::default(),
             false,
             "/mnt/disk",
         );
-        assert_eq!((blind.text.is_none(), blind.unrepaired.len()), (true, 1));
+        assert_eq!(
+            (blind.text.is_none(), blind.judgement.unrepaired.len()),
+            (true, 1)
+        );
     }
 
     #[test]

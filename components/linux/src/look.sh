@@ -1,10 +1,7 @@
-# What this machine knows of its block devices and mounts, and of /etc/fstab below $ROOT.
-# Reads only. Each line is a word and its value; fstab.rs judges.
+# What this machine knows of its block devices and mounts, and of the files that /etc/fstab
+# below $ROOT names. Reads only. Each line is a word and its value; fstab.rs judges.
 FSTAB="$ROOT/etc/fstab"
-if [ -L "$FSTAB" ]; then
-    echo 'fstab link'
-elif [ -f "$FSTAB" ]; then
-    stat -c 'fstab %a %U:%G' -- "$FSTAB"
+if [ -f "$FSTAB" ] && [ ! -L "$FSTAB" ]; then
     while read -r spec rest || [ -n "$spec" ]; do
         case $spec in
             /dev/*) ;;
