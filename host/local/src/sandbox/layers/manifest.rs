@@ -4,13 +4,16 @@
 //! The manifest is never stored. Each entry, in the order of paths, gives: path,
 //! kind, mode, owner, size or device or link target, the digest of the content,
 //! extended attributes, and for a further name of a file the number of the first.
+//! Holes are not read.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, OFlags, SeekFrom};
+use rustix::io::Errno;
 
 use super::super::rootless::Standing;
 use super::tree::{Entry, walk};
@@ -133,17 +136,66 @@ fn plain_name(name: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Files up to here are hashed as they are.
+const SMALL: u64 = 1 << 20;
+
+/// Larger ones are hashed in blocks of this size.
+const BLOCK: u64 = 64 * 1024;
+
+/// The digest of a file's bytes. Of a larger file these are the blocks that hold
+/// something else than zeros, each after its number: a hole is never read, and counts as
+/// much as zeros that were written, because which of both there is depends on the file
+/// system.
 fn content(entry: &Entry<'_>) -> io::Result<blake3::Hash> {
+    let size = entry.stat.st_size.unsigned_abs();
+    let file = File::from(entry.open(OFlags::RDONLY)?);
     let mut hash = blake3::Hasher::new();
-    let mut file = File::from(entry.open(OFlags::RDONLY)?);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hash.finalize());
-        }
-        hash.update(buffer.get(..read).unwrap_or_default());
+    if size <= SMALL {
+        let mut bytes = Vec::new();
+        file.take(SMALL).read_to_end(&mut bytes)?;
+        hash.update(&bytes);
+        return Ok(hash.finalize());
     }
+    let mut buffer = vec![0; 64 * 1024];
+    let mut at = 0;
+    while let Some((begin, end)) = next_data(&file, at)? {
+        let mut block = begin / BLOCK;
+        while block * BLOCK < end {
+            let read = read_block(&file, block * BLOCK, &mut buffer)?;
+            let bytes = buffer.get(..read).unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                hash.update(&block.to_le_bytes());
+                hash.update(bytes);
+            }
+            block += 1;
+        }
+        at = block * BLOCK;
+    }
+    Ok(hash.finalize())
+}
+
+/// Where the next data of a file begins and ends; none: nothing but a hole is left.
+fn next_data(file: &File, at: u64) -> io::Result<Option<(u64, u64)>> {
+    match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(begin) => Ok(Some((
+            begin,
+            rustix::fs::seek(file, SeekFrom::Hole(begin))?,
+        ))),
+        Err(Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Fills the buffer as far as the file goes.
+fn read_block(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + read as u64)? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    Ok(read)
 }
 
 #[cfg(test)]
@@ -185,6 +237,29 @@ mod tests {
             assert_ne!(&plain, other, "{index}");
             assert!(!others[..index].contains(other), "{index}");
         }
+    }
+
+    #[test]
+    fn holes_are_zeros_and_are_not_read() {
+        const HUGE: u64 = 1 << 40;
+        let begun = std::time::Instant::now();
+        let sparse = |at: u64, size: u64, zeros: bool| {
+            of(move |top| {
+                let file = File::create(top.join("a")).unwrap();
+                file.set_len(size).unwrap();
+                file.write_all_at(b"data", at).unwrap();
+                if zeros {
+                    file.write_all_at(&vec![0; 3 << 20], at + 4).unwrap();
+                }
+            })
+        };
+        let huge = sparse(HUGE - 100, HUGE, false);
+        assert_ne!(huge, sparse(HUGE - 101, HUGE, false));
+        assert_ne!(huge, sparse(HUGE - 100, HUGE + 1, false));
+        let size = 8 << 20;
+        assert_eq!(sparse(5, size, false), sparse(5, size, true));
+        assert_ne!(sparse(5, size, false), sparse(5 + BLOCK, size, false));
+        assert!(begun.elapsed().as_secs() < 20, "a terabyte was read");
     }
 
     #[test]

@@ -88,7 +88,9 @@ impl fmt::Display for IdLayout {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => out.write_str("root"),
-            Self::Shifted { user, .. } => write!(out, "the ordinary user {user}"),
+            Self::Shifted { user, ranges } => {
+                write!(out, "the ordinary user {user} with the ids {ranges}")
+            }
         }
     }
 }
