@@ -12,9 +12,9 @@ use clap_complete::ArgValueCandidates;
 use crate::commands;
 use crate::completion;
 use crate::exit;
-use crate::json;
 use crate::places::template_file::folder_of;
 use crate::settings::{self, Key};
+use crate::terminal::json;
 
 /// Build, test and distribute cloud machine images.
 ///
@@ -126,6 +126,8 @@ pub(crate) enum Verb {
     Build(commands::build::Build),
     Plan(commands::plan::Plan),
     Validate(commands::validate::Validate),
+    Fmt(commands::fmt::Fmt),
+    Schema(commands::schema::Schema),
     Resume(commands::resume::Resume),
     Runs(commands::runs::Runs),
     Image(commands::image::Image),

@@ -6,16 +6,15 @@ mod cloud;
 mod commands;
 mod completion;
 mod component;
+mod driving;
 mod exit;
 mod failure;
-mod graph;
-mod interrupts;
-mod json;
 mod places;
 mod planned;
 mod scaffold;
 mod secrets;
 mod settings;
+mod shell;
 mod terminal;
 mod workshop;
 
@@ -30,10 +29,7 @@ fn main() -> ExitCode {
     }
     let cli = args::Cli::parse();
     let mut terminal = Terminal::of(&cli.global);
-    let ran = terminal
-        .configure(&cli.global, &cli.verb.project())
-        .and_then(|()| commands::run(cli, &terminal));
-    match ran {
+    match commands::start(cli, &mut terminal) {
         Ok(code) => code.into(),
         Err(failure) => {
             terminal.failure(&failure);

@@ -14,13 +14,13 @@ use darkroom_template::Cloud;
 use serde_json::json;
 
 use crate::cloud::access::Access;
+use crate::driving::Driving;
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
-use crate::interrupts::Interrupts;
 use crate::places::roots::Roots;
 use crate::secrets;
 use crate::settings::Settings;
-use crate::terminal::{Progress, Terminal, seconds};
+use crate::terminal::{Interrupts, Progress, Terminal, seconds};
 
 /// Components that are called at the same time.
 const CALLS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
@@ -101,25 +101,76 @@ pub(crate) async fn cloud(settings: &Settings, roots: &Roots) -> Result<(Client,
     Ok((access.client(), pace))
 }
 
-/// Drives a run to its end and tells what came of it. The first Ctrl-C cancels it, so
-/// that it cleans up; the second stops at once, and the run can be resumed.
+/// Four random bytes for a run's id.
+pub(crate) fn random() -> [u8; 4] {
+    let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+    [a, b, c, d]
+}
+
+/// Drives a run to its end and tells what came of it.
 pub(crate) async fn drive(
     engine: &Engine,
     run: &RunId,
     cloud: (Client, Pace),
+    driving: Driving,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
+    let outcome = play(engine, run, cloud, driving, terminal).await?;
+    tell(&outcome, terminal)
+}
+
+/// Drives a run to its end. The first Ctrl-C cancels it, so that it cleans up; the
+/// second stops at once, and the run can be resumed.
+pub(crate) async fn play(
+    engine: &Engine,
+    run: &RunId,
+    cloud: (Client, Pace),
+    driving: Driving,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
     let progress = terminal.progress();
-    let folder = engine.view(run).await?.header.folder;
-    let drive = Drive::new(Arc::new(cloud.0), cloud.1, progress.watcher())
-        .secrets(secrets::ask(&folder));
+    let drive = for_engine(engine, run, cloud, driving, &progress, terminal).await?;
     // None yet for a new run.
     let events = engine.folder(run).file("events.ndjson");
     progress.recall(event::read(&events).unwrap_or_default());
     let ended = watched(engine, run, drive, &progress).await;
     progress.finish();
-    let outcome = ended?;
-    tell(&outcome, terminal)
+    ended
+}
+
+/// Removes what a run has kept.
+pub(crate) async fn cleanup(
+    engine: &Engine,
+    run: &RunId,
+    cloud: (Client, Pace),
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let progress = terminal.progress();
+    let driving = Driving::default();
+    let drive = for_engine(engine, run, cloud, driving, &progress, terminal).await?;
+    let ended = engine.cleanup(run, drive).await;
+    progress.finish();
+    Ok(ended?)
+}
+
+async fn for_engine(
+    engine: &Engine,
+    run: &RunId,
+    (client, pace): (Client, Pace),
+    driving: Driving,
+    progress: &Progress,
+    terminal: &Terminal,
+) -> Result<Drive, Failure> {
+    let folder = engine.view(run).await?.header.folder;
+    let screen = progress.screen();
+    let on_failure = driving.after_failure.for_engine(terminal, &screen);
+    let drive = Drive::new(Arc::new(client), pace, progress.watcher())
+        .secrets(secrets::ask(&folder))
+        .on_failure(on_failure);
+    Ok(match driving.look {
+        Some(look) => drive.look(look(screen)),
+        None => drive,
+    })
 }
 
 async fn watched(
@@ -163,7 +214,7 @@ struct RunFailed {
 }
 
 /// Tells what came of a run: images and what to do next, or why there are none.
-fn tell(outcome: &Outcome, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn tell(outcome: &Outcome, terminal: &Terminal) -> Result<Exit, Failure> {
     let manifest = &outcome.manifest;
     terminal.json(&json!({
         "result": {

@@ -3,45 +3,92 @@
 use clap::Args;
 use darkroom_engine::components::Shelf;
 use darkroom_engine::{Begin, CheckWith, Checked, Engine};
-use darkroom_template::ResolveWith;
+use darkroom_template::{Cloud, ResolveWith};
 
+use super::plan;
 use crate::args::{TemplateArgs, Where};
-use crate::exit::Exit;
+use crate::driving::{Driving, FailureArgs};
+use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::places::roots::Roots;
 use crate::places::shipped::Shipped;
 use crate::places::template_file::TemplateFile;
+use crate::planned::{self, Detail};
+use crate::scaffold::OneLineArgs;
 use crate::secrets;
-use crate::settings::Settings;
-use crate::terminal::Terminal;
+use crate::settings::{Config, Settings};
+use crate::terminal::{Consent, Terminal};
 use crate::workshop;
 
 /// Build an image from a template, test it, and distribute it
 ///
 /// The run is journaled: if this process is killed, `darkroom resume` goes on where it
 /// was and leaves nothing behind. Ctrl-C cancels the run and cleans up.
+///
+/// What is billed is asked before: with `--on aliyun` the plan is shown first. Without a
+/// terminal nothing is built there unless --yes says so.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom build examples/01-web-server/image.yaml\n  \
     darkroom build -p greeting='good day'\n  \
-    darkroom build image.yaml --on aliyun --region cn-hangzhou")]
+    darkroom build image.yaml --on aliyun --region cn-hangzhou --yes\n  \
+    darkroom build image.yaml --on-failure ask\n  \
+    darkroom build --from debian-12 --run 'apt-get -y upgrade' --name web-2\n  \
+    darkroom build --from m-bp1abc --run ./setup --name web-2 --print > image.yaml")]
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
     #[command(flatten)]
     place: Where,
+    #[command(flatten)]
+    after: FailureArgs,
+    /// Build even if an unchanged image is young enough (`rebuild.max-age`)
+    #[arg(long)]
+    refresh: bool,
+    /// Don't ask, also where it is billed
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    one_line: OneLineArgs,
 }
 
 impl Build {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let file = match self.one_line.template() {
+            Some(text) if self.one_line.print => {
+                Terminal::raw(text.as_bytes());
+                return Ok(exit::DONE);
+            }
+            Some(text) => {
+                terminal.note(&text);
+                TemplateFile::of_command_line(text)
+            }
+            None => TemplateFile::read(&self.template.template)?,
+        };
+        let config = Config::load(&file.folder)?;
+        let settings = Settings::of(&self.place, &config)?;
+        let after_failure = self.after.decide(&config, terminal)?;
+        let consent = Consent::from(self.yes || settings.cloud == Cloud::Local);
+        if consent == Consent::Ask {
+            // Before anything else is done that would be for nothing.
+            terminal.can_ask(QUESTION)?;
+        }
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
-        let file = TemplateFile::read(&self.template.template)?;
-        let settings = Settings::decide(&self.place, &file.folder)?;
         let checked = check(&engine, &file, &self.template, &settings, terminal)?;
         remind(&engine, &checked, terminal).await?;
+        if consent == Consent::Ask {
+            let planned = plan::of(&engine, &checked, &settings, &roots).await?;
+            for line in planned::lines(&planned, Detail::Steps) {
+                terminal.note(line);
+            }
+            terminal.note("");
+        }
+        if !terminal.consent(consent, QUESTION).await? {
+            terminal.note("nothing was started");
+            return Ok(exit::CANCELLED);
+        }
         let cloud = workshop::cloud(&settings, &roots).await?;
-        let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
         // A resume asks for the files of secrets from another folder.
         let folder = std::path::absolute(&file.folder).map_err(Failure::internal)?;
         let begin = Begin {
@@ -49,14 +96,20 @@ impl Build {
             folder: &folder,
             account: settings.account.as_deref(),
             parameters: &self.template.parameters,
-            random: [a, b, c, d],
-            refresh: false,
+            random: workshop::random(),
+            refresh: self.refresh,
             secrets: secrets::ask(&folder),
         };
         let run = engine.begin(&checked, &begin).await?;
-        workshop::drive(&engine, &run, cloud, terminal).await
+        let driving = Driving {
+            after_failure,
+            ..Driving::default()
+        };
+        workshop::drive(&engine, &run, cloud, driving, terminal).await
     }
 }
+
+const QUESTION: &str = "Build this on Alibaba Cloud, where instances, disks and images are billed?";
 
 /// Checks a template as `build`, `plan` and `validate` do alike, and shows warnings.
 pub(super) fn check(

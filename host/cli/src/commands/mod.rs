@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod component;
 pub(crate) mod config;
+pub(crate) mod fmt;
 pub(crate) mod image;
 pub(crate) mod init;
 pub(crate) mod local;
@@ -12,18 +13,24 @@ pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod resume;
 pub(crate) mod runs;
+pub(crate) mod schema;
 pub(crate) mod validate;
 
 use crate::args::{Cli, Verb};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::json;
 use crate::places::namespace;
 use crate::settings;
 use crate::terminal::Terminal;
+use crate::terminal::json;
 
-/// Runs the verb of a command line.
-pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
+/// Lets the terminal look as the settings say, and runs the verb of a command line.
+pub(crate) fn start(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    terminal.configure(&cli.global, &cli.verb.project())?;
+    run(cli, terminal)
+}
+
+fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     match cli.verb {
         // Without threads and descriptors of ours: an instance's supervisor forks.
         Verb::Local(local::Local {
@@ -32,6 +39,8 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Component(component) => component.run(terminal),
         Verb::Completions(completions) => completions.run(),
         Verb::Man(man) => man.run(terminal),
+        Verb::Fmt(fmt) => fmt.run(terminal),
+        Verb::Schema(schema) => schema.run(),
         Verb::Config(config) => config.run(terminal, &cli.global.said()),
         Verb::ExitCodes => Ok(topic(&exit::table())),
         Verb::Configuration => Ok(topic(&settings::table())),
@@ -62,6 +71,8 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         | Verb::Completions(_)
         | Verb::Man(_)
         | Verb::Config(_)
+        | Verb::Fmt(_)
+        | Verb::Schema(_)
         | Verb::ExitCodes
         | Verb::Configuration
         | Verb::Json => Ok(exit::DONE),

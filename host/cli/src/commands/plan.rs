@@ -9,10 +9,9 @@ use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
-use crate::graph::{Picture, mermaid, svg};
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
-use crate::planned::{self, Detail};
+use crate::planned::{self, Detail, Picture, mermaid, svg};
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 use crate::workshop;
@@ -64,7 +63,9 @@ impl Plan {
             } else {
                 Detail::Steps
             };
-            planned::show(&planned, detail, terminal);
+            for line in planned::lines(&planned, detail) {
+                terminal.line(line);
+            }
         }
         let wrong = planned.parts.iter().find(|part| part.error.is_some());
         match wrong {

@@ -1,14 +1,17 @@
 //! `darkroom resume`: goes on with a run that was interrupted.
 
+use std::path::Path;
+
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use darkroom_engine::{EngineError, RunView};
 
 use crate::completion;
+use crate::driving::{Driving, FailureArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::places::roots::Roots;
-use crate::settings::Settings;
+use crate::settings::{Config, Settings};
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -21,6 +24,8 @@ pub(crate) struct Resume {
     /// The run: its id, a unique beginning of it, or `last`
     #[arg(value_name = "RUN", default_value = "last", add = ArgValueCandidates::new(completion::runs))]
     run: String,
+    #[command(flatten)]
+    after: FailureArgs,
 }
 
 /// Another process works on the run.
@@ -33,6 +38,8 @@ struct Driven {
 
 impl Resume {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let config = Config::load(Path::new("."))?;
+        let after_failure = self.after.decide(&config, terminal)?;
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
         let run = engine.find(&self.run).await?;
@@ -46,7 +53,11 @@ impl Resume {
             return Err(Failure::user(Driven { run, pid }).hint(hint));
         }
         let cloud = workshop::cloud(&settings_of(&view)?, &roots).await?;
-        workshop::drive(&engine, &run, cloud, terminal).await
+        let driving = Driving {
+            after_failure,
+            ..Driving::default()
+        };
+        workshop::drive(&engine, &run, cloud, driving, terminal).await
     }
 }
 

@@ -30,6 +30,15 @@ pub(crate) struct TemplateFile {
 }
 
 impl TemplateFile {
+    /// A template that no file holds: the command line stands for it.
+    pub(crate) fn of_command_line(text: String) -> Self {
+        Self {
+            name: "(command line)".into(),
+            folder: PathBuf::from("."),
+            text,
+        }
+    }
+
     /// Reads a template.
     pub(crate) fn read(given: &Path) -> Result<Self, Failure> {
         let file = file_of(given);
@@ -51,7 +60,8 @@ impl TemplateFile {
     }
 }
 
-fn file_of(given: &Path) -> PathBuf {
+/// The file of the template that was given.
+pub(crate) fn file_of(given: &Path) -> PathBuf {
     if given.is_dir() {
         given.join(FILE_NAME)
     } else {

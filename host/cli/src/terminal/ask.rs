@@ -62,7 +62,7 @@ impl Terminal {
     }
 
     /// Whether the question can be put to somebody; the error says what to do if not.
-    fn can_ask(&self, question: &str) -> Result<(), Failure> {
+    pub(crate) fn can_ask(&self, question: &str) -> Result<(), Failure> {
         if self.is_interactive() {
             return Ok(());
         }

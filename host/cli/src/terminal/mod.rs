@@ -2,11 +2,13 @@
 //!
 //! Results go to standard output, progress and errors to standard error. With `--json`
 //! everything is one JSON object a line on standard output, in the shapes of
-//! [`json`](crate::json). Colours are used on a terminal only, unless `--color`,
+//! [`json`]. Colours are used on a terminal only, unless `--color`,
 //! `NO_COLOR` or `CLICOLOR_FORCE` say otherwise. A reader that has gone away (`| head`)
 //! is no error: what can't be written is dropped.
 
 mod ask;
+mod interrupts;
+pub(crate) mod json;
 mod progress;
 mod report;
 mod table;
@@ -20,11 +22,12 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::json;
 use crate::settings::{Config, Key};
 
-pub(crate) use progress::Progress;
+pub(crate) use ask::Consent;
+pub(crate) use interrupts::Interrupts;
 use progress::Shape;
+pub(crate) use progress::{Progress, Screen};
 pub(crate) use table::Table;
 pub(crate) use tree::seconds;
 

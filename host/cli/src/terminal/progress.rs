@@ -5,6 +5,7 @@
 //! thread of its own draws. It ends when it is told to, not when every watcher is gone:
 //! a run that was stopped at once may leave one behind.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -57,7 +58,53 @@ enum Said {
     Earlier(Vec<Event>),
     /// A line for people that belongs to no event.
     Note(String),
+    /// Somebody else needs the screen; he is told when it is free.
+    Pause(Sender<()>),
+    Resume,
     End,
+}
+
+/// The right to use the screen while a run is shown on it.
+#[derive(Clone)]
+pub(crate) struct Screen(Sender<Said>);
+
+/// The screen, for as long as this value lives.
+pub(crate) struct Taken(Sender<Said>);
+
+impl Screen {
+    /// Takes the screen: the picture goes until the returned value is dropped. It blocks
+    /// for no longer than a frame.
+    pub(crate) fn take(&self) -> Taken {
+        let (free, is_free) = channel();
+        // Without a thread that draws the screen is free already.
+        if self.0.send(Said::Pause(free)).is_ok() {
+            let _ = is_free.recv();
+        }
+        Taken(self.0.clone())
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        drop(self.0.send(Said::Resume));
+    }
+}
+
+/// Leaves the screen to whoever asked for it, and returns what was said meanwhile.
+fn pause(free: &Sender<()>, said: &Receiver<Said>) -> Vec<Said> {
+    let _ = free.send(());
+    let mut meanwhile = Vec::new();
+    while let Ok(next) = said.recv() {
+        match next {
+            Said::Resume => break,
+            Said::End => {
+                meanwhile.push(Said::End);
+                break;
+            }
+            next => meanwhile.push(next),
+        }
+    }
+    meanwhile
 }
 
 /// The display of one run.
@@ -94,6 +141,11 @@ impl Progress {
         drop(self.said.send(Said::Earlier(events)));
     }
 
+    /// The screen, for questions while the run is shown.
+    pub(crate) fn screen(&self) -> Screen {
+        Screen(self.said.clone())
+    }
+
     /// A line for people while the run is shown.
     pub(crate) fn note(&self, text: impl Into<String>) {
         drop(self.said.send(Said::Note(text.into())));
@@ -108,18 +160,28 @@ impl Progress {
     }
 }
 
-fn as_json(said: &Receiver<Said>, out: &mut dyn Write) {
-    while let Ok(said) = said.recv() {
-        match said {
-            Said::Event(event) => {
-                if let Ok(text) = serde_json::to_string(&event) {
-                    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
-                }
-            }
-            Said::Earlier(_) | Said::Note(_) => {}
-            Said::End => break,
+/// Gives everything that is said, in order, to a function that keeps nothing on the
+/// screen.
+fn each(said: &Receiver<Said>, mut show: impl FnMut(Said)) {
+    let mut waiting = VecDeque::new();
+    loop {
+        let next = waiting.pop_front().or_else(|| said.recv().ok());
+        match next {
+            Some(Said::Pause(free)) => waiting.extend(pause(&free, said)),
+            Some(Said::End) | None => break,
+            Some(next) => show(next),
         }
     }
+}
+
+fn as_json(said: &Receiver<Said>, out: &mut dyn Write) {
+    each(said, |said| {
+        if let Said::Event(event) = said
+            && let Ok(text) = serde_json::to_string(&event)
+        {
+            drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+        }
+    });
 }
 
 fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
@@ -128,12 +190,20 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
     let mut tree = Tree::default();
     let mut drawn = 0;
     let mut ended = false;
+    let mut waiting = VecDeque::new();
     drop(terminal.hide_cursor());
     while !ended {
-        let first = said.recv_timeout(FRAME);
-        ended = matches!(first, Err(RecvTimeoutError::Disconnected));
         let mut lines = Vec::new();
-        for said in first.into_iter().chain(said.try_iter()) {
+        if waiting.is_empty() {
+            match said.recv_timeout(FRAME) {
+                Ok(first) => waiting.push_back(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => ended = true,
+            }
+        }
+        waiting.extend(said.try_iter());
+        let mut asked = None;
+        while let Some(said) = waiting.pop_front() {
             match said {
                 Said::Event(event) => lines.extend(tree.apply(&event)),
                 Said::Earlier(events) => {
@@ -142,12 +212,17 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
                     }
                 }
                 Said::Note(text) => lines.push(text),
+                Said::Pause(free) => {
+                    asked = Some(free);
+                    break;
+                }
+                Said::Resume => {}
                 Said::End => ended = true,
             }
         }
         let (height, width) = terminal.size();
         let (width, height) = (usize::from(width), usize::from(height));
-        let live = if ended {
+        let live = if ended || asked.is_some() {
             Vec::new()
         } else {
             tree.live(
@@ -167,6 +242,14 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
         }
         drop(terminal.flush());
         drawn = live.len();
+        if let Some(free) = asked {
+            drop(terminal.show_cursor().and_then(|()| terminal.flush()));
+            let meanwhile = pause(&free, said);
+            for said in meanwhile.into_iter().rev() {
+                waiting.push_front(said);
+            }
+            drop(terminal.hide_cursor());
+        }
     }
     drop(terminal.show_cursor().and_then(|()| terminal.flush()));
 }
@@ -174,20 +257,17 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
 fn as_lines(said: &Receiver<Said>, color: ColorChoice) {
     let mut out = AutoStream::new(std::io::stderr(), color);
     let mut begun = None;
-    while let Ok(said) = said.recv() {
-        match said {
-            Said::Event(event) => {
-                let begun = *begun.get_or_insert(event.at);
-                let since = event.at.duration_since(begun).as_secs_f64();
-                if let Some(text) = as_line(&event) {
-                    drop(writeln!(out, "[{since:>7.1}] {text}"));
-                }
+    each(said, |said| match said {
+        Said::Event(event) => {
+            let begun = *begun.get_or_insert(event.at);
+            let since = event.at.duration_since(begun).as_secs_f64();
+            if let Some(text) = as_line(&event) {
+                drop(writeln!(out, "[{since:>7.1}] {text}"));
             }
-            Said::Earlier(_) => {}
-            Said::Note(text) => drop(writeln!(out, "{text}")),
-            Said::End => break,
         }
-    }
+        Said::Note(text) => drop(writeln!(out, "{text}")),
+        Said::Earlier(_) | Said::Pause(_) | Said::Resume | Said::End => {}
+    });
 }
 
 /// An event in one line; output and progress would only fill a log.
@@ -229,5 +309,43 @@ fn as_line(event: &Event) -> Option<String> {
         },
         Kind::StepOutput { .. } | Kind::Progress { .. } => None,
         Kind::RunFinished { status, .. } => Some(format!("run {}: {}", event.run, status.word())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_the_screen_is_taken_nothing_is_shown_and_nothing_is_lost() {
+        let (said, received) = channel();
+        let (show, shown) = channel();
+        let thread = std::thread::spawn(move || {
+            each(&received, |said| {
+                if let Said::Note(text) = said {
+                    drop(show.send(text));
+                }
+            });
+        });
+        let screen = Screen(said.clone());
+        let note = |text: &str| drop(said.send(Said::Note(text.to_owned())));
+        note("before");
+        let taken = screen.take();
+        assert_eq!(shown.recv().unwrap(), "before");
+        note("meanwhile");
+        let nothing = shown.recv_timeout(Duration::from_millis(20));
+        assert!(nothing.is_err(), "{nothing:?}");
+        drop(taken);
+        assert_eq!(shown.recv().unwrap(), "meanwhile");
+        drop(said.send(Said::End));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_word_decides_how_a_run_is_shown_and_json_is_for_programs() {
+        assert_eq!(Shape::of(Some("tree"), false), Shape::Tree);
+        assert_eq!(Shape::of(Some("plain"), false), Shape::Plain);
+        assert_eq!(Shape::of(Some("json"), false), Shape::Json);
+        assert_eq!(Shape::of(Some("tree"), true), Shape::Stream);
     }
 }

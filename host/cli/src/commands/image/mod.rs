@@ -1,7 +1,15 @@
-//! `darkroom image`: the images of an account, asked of the cloud itself.
+//! `darkroom image`: the images of an account. Looking asks the cloud itself; what
+//! changes something is a run of the engine, so that it can be resumed and cancelled.
 
+mod copy;
+mod delete;
+mod deprecate;
+mod doing;
 mod list;
+mod share;
 mod show;
+mod try_out;
+mod unshare;
 
 use std::path::Path;
 
@@ -20,7 +28,7 @@ use crate::places::roots::Roots;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 
-/// List images, or show one
+/// List images, show, try, copy, share or delete one
 #[derive(Args, Debug)]
 pub(crate) struct Image {
     #[command(subcommand)]
@@ -31,6 +39,12 @@ pub(crate) struct Image {
 enum ImageVerb {
     List(list::List),
     Show(show::Show),
+    Try(try_out::Try),
+    Copy(copy::Copy),
+    Share(share::Share),
+    Unshare(unshare::Unshare),
+    Deprecate(deprecate::Deprecate),
+    Delete(delete::Delete),
 }
 
 impl Image {
@@ -38,6 +52,12 @@ impl Image {
         match self.verb {
             ImageVerb::List(verb) => verb.run(terminal).await,
             ImageVerb::Show(verb) => verb.run(terminal).await,
+            ImageVerb::Try(verb) => verb.run(terminal).await,
+            ImageVerb::Copy(verb) => verb.run(terminal).await,
+            ImageVerb::Share(verb) => verb.run(terminal).await,
+            ImageVerb::Unshare(verb) => verb.run(terminal).await,
+            ImageVerb::Deprecate(verb) => verb.run(terminal).await,
+            ImageVerb::Delete(verb) => verb.run(terminal).await,
         }
     }
 }

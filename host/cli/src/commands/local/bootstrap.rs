@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::places::roots::Roots;
+use crate::settings::{Config, Key};
 use crate::terminal::Terminal;
 
 /// Make the root file system that local images begin from
@@ -22,25 +23,21 @@ pub(crate) struct Bootstrap {
     /// The system
     #[arg(value_name = "NAME", default_value = DEBIAN_12)]
     name: String,
-    /// A package mirror instead of this machine's own
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "DARKROOM_MIRROR",
-        hide_env_values = true
-    )]
+    /// A package mirror instead of this machine's own [env: `DARKROOM_MIRROR`]
+    #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 }
 
 impl Bootstrap {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let cache = Roots::of_process()?.cache_folder()?.to_owned();
+        let mirror = Config::of_user()?.text(Key::Mirror, self.mirror.as_deref())?;
         let said = terminal.clone();
         let made = tokio::task::spawn_blocking(move || {
             let mut progress = |progress: Progress| tell(&said, &progress);
             let options = Options {
                 name: self.name,
-                mirror: self.mirror,
+                mirror,
                 ..Options::new(cache, &mut progress)
             };
             bootstrap(options)

@@ -32,7 +32,7 @@ impl Reset {
         let question = "Remove all instances, images and snapshots of the local cloud?";
         if !terminal.consent(self.yes.into(), question).await? {
             terminal.note("nothing was removed");
-            return Ok(exit::DONE);
+            return Ok(exit::CANCELLED);
         }
         let server = cloud.ensure().await?;
         let done = Admin::new(&server).reset(self.force).await?;

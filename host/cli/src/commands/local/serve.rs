@@ -4,15 +4,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use darkroom_local::{Config, DriverKind, FileError, OpenError, ServeError, Server};
 
+use crate::args::words;
 use crate::cloud::local_cloud::{EXECUTABLE, build_id};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::interrupts::Interrupts;
 use crate::places::roots::Roots;
-use crate::terminal::Terminal;
+use crate::settings::{Config as Layers, Key};
+use crate::terminal::{Interrupts, Terminal};
 
 /// How long a server that was started by another verb stays when nobody needs it.
 const IDLE: Duration = Duration::from_mins(10);
@@ -27,15 +28,10 @@ const IDLE: Duration = Duration::from_mins(10);
     darkroom local serve --driver sim --port 8080"
 )]
 pub(crate) struct Serve {
-    /// What runs the instances
-    #[arg(
-        long,
-        value_enum,
-        default_value = "sandbox",
-        env = "DARKROOM_DRIVER",
-        hide_env_values = true
-    )]
-    driver: Driver,
+    /// What runs the instances: namespaces of this machine, or nothing, with scripted
+    /// results for tests [env: `DARKROOM_DRIVER`] [default: sandbox]
+    #[arg(long, value_name = "DRIVER", value_parser = words(Key::Driver))]
+    driver: Option<String>,
     /// The port on loopback; any free one by default
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -47,19 +43,18 @@ pub(crate) struct Serve {
     background: bool,
 }
 
-/// What runs the instances.
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum Driver {
-    /// Namespaces of this machine: real systems, real commands
-    Sandbox,
-    /// Nothing: results are scripted, for tests
-    Sim,
-}
-
 impl Serve {
     /// Whether it runs instances that are there, and not simulated.
     pub(crate) fn has_instances(&self) -> bool {
-        matches!(self.driver, Driver::Sandbox)
+        !matches!(self.driver(), Ok(DriverKind::Sim))
+    }
+
+    fn driver(&self) -> Result<DriverKind, Failure> {
+        let word = Layers::of_user()?.text(Key::Driver, self.driver.as_deref())?;
+        Ok(match word.as_deref() {
+            Some("sim") => DriverKind::Sim,
+            _ => DriverKind::Sandbox,
+        })
     }
 
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -69,10 +64,7 @@ impl Serve {
         let config = Config {
             root: roots.local_folder()?.to_owned(),
             cache: roots.cache_folder()?.to_owned(),
-            driver: match self.driver {
-                Driver::Sandbox => DriverKind::Sandbox,
-                Driver::Sim => DriverKind::Sim,
-            },
+            driver: self.driver()?,
             executable: PathBuf::from(EXECUTABLE),
             build_id: build_id(),
             idle: if self.background {

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::RunArg;
 use crate::commands::resume::settings_of;
+use crate::driving::Driving;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::places::roots::Roots;
@@ -31,7 +32,7 @@ impl Cancel {
             return Ok(exit::DONE);
         }
         let cloud = workshop::cloud(&settings_of(&view)?, &roots).await?;
-        let ended = workshop::drive(&engine, &run, cloud, terminal).await?;
+        let ended = workshop::drive(&engine, &run, cloud, Driving::default(), terminal).await?;
         // Cancelled is what was asked for.
         Ok(if ended == exit::CANCELLED {
             exit::DONE

@@ -1,6 +1,7 @@
 //! `darkroom runs`: what has been built, what is being built, and its logs.
 
 mod cancel;
+mod cleanup;
 mod list;
 mod logs;
 mod show;
@@ -13,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-/// List runs, show one, read its logs, or cancel it
+/// List runs, show one, read its logs, cancel it or clean up after it
 #[derive(Args, Debug)]
 pub(crate) struct Runs {
     #[command(subcommand)]
@@ -26,6 +27,7 @@ enum RunsVerb {
     Show(show::Show),
     Logs(logs::Logs),
     Cancel(cancel::Cancel),
+    Cleanup(cleanup::Cleanup),
 }
 
 impl Runs {
@@ -35,6 +37,7 @@ impl Runs {
             RunsVerb::Show(verb) => verb.run(terminal).await,
             RunsVerb::Logs(verb) => verb.run(terminal).await,
             RunsVerb::Cancel(verb) => verb.run(terminal).await,
+            RunsVerb::Cleanup(verb) => verb.run(terminal).await,
         }
     }
 }

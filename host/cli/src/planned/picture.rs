@@ -170,7 +170,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A picture with everything that one can have.
-    pub(in crate::graph) fn picture() -> Picture {
+    pub(in crate::planned) fn picture() -> Picture {
         let work = |title: &str, lines: &[&str]| {
             let lines = lines.iter().map(|line| (*line).to_owned()).collect();
             node(Kind::Work, title, lines)

@@ -1,8 +1,6 @@
-//! A plan for people: what `plan` shows, and what is shown before money may be spent.
+//! A plan as lines: what `plan` shows, and what is shown before money may be spent.
 
 use darkroom_engine::plan::{Plan, PlannedPart, PlannedRequest, PlannedStep};
-
-use crate::terminal::Terminal;
 
 /// How much of a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +87,5 @@ fn request_lines(step: &PlannedStep, lines: &mut Vec<String>) {
             )),
             PlannedRequest::RebootInstance => lines.push("    RebootInstance".into()),
         }
-    }
-}
-
-/// Shows a plan as a result.
-pub(crate) fn show(plan: &Plan, detail: Detail, terminal: &Terminal) {
-    for line in lines(plan, detail) {
-        terminal.line(line);
     }
 }

@@ -1,0 +1,22 @@
+//! A person in an instance: a real terminal where there is one on both sides, else one
+//! line after the other over Cloud Assistant.
+
+mod machine;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::places::roots::Roots;
+use crate::terminal::Terminal;
+
+pub(crate) use machine::Machine;
+
+/// Lets a person into an instance until he leaves. `local` are the roots of the local
+/// cloud, if the instance is one of its.
+pub(crate) async fn enter(
+    machine: &Machine,
+    local: Option<&Roots>,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let _ = local;
+    machine.lines(terminal).await
+}
