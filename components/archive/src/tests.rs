@@ -73,6 +73,10 @@ fn app(folder: &Path) {
     fs::create_dir_all(folder.join("app-1/bin")).unwrap();
     fs::create_dir_all(folder.join("app-1/it's $(touch pwned)\né")).unwrap();
     fs::write(folder.join("app-1/bin/run"), "run\n").unwrap();
+    assert_eq!(
+        fs::read_dir(place.root().join("opt/a b")).unwrap().count(),
+        1
+    );
     fs::set_permissions(
         folder.join("app-1/bin/run"),
         fs::Permissions::from_mode(0o4755),
@@ -130,7 +134,9 @@ fn every_format_of_tar_is_unpacked_once() {
             1
         );
 
-        // What was taken away or is to be otherwise is put there again.
+        // What was taken away or is to be otherwise is put there again, and what a power
+        // cut left goes.
+        fs::create_dir(place.root().join("opt/a b/.darkroom-archive.left")).unwrap();
         fs::remove_file(&run).unwrap();
         assert!(place.unpack(&machine).output.ends_with("changed: yes\n"));
         let otherwise = place.unpack(&machine.argument("strip", 0));

@@ -125,6 +125,8 @@ if is_there "$digest"; then
 else
     parent=${TO%/*}
     mkdir -p "${parent:-/}" "$NOTES"
+    # What an attempt left that a power cut ended.
+    rm -rf "$parent"/.darkroom-archive.*
     work=$(mktemp -d "$parent/.darkroom-archive.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     chmod 0700 "$work"
