@@ -73,10 +73,6 @@ fn app(folder: &Path) {
     fs::create_dir_all(folder.join("app-1/bin")).unwrap();
     fs::create_dir_all(folder.join("app-1/it's $(touch pwned)\né")).unwrap();
     fs::write(folder.join("app-1/bin/run"), "run\n").unwrap();
-    assert_eq!(
-        fs::read_dir(place.root().join("opt/a b")).unwrap().count(),
-        1
-    );
     fs::set_permissions(
         folder.join("app-1/bin/run"),
         fs::Permissions::from_mode(0o4755),
@@ -146,6 +142,10 @@ fn every_format_of_tar_is_unpacked_once() {
             otherwise.output
         );
         assert!(place.root().join(&to[1..]).join("app-1/bin/run").exists());
+        assert_eq!(
+            fs::read_dir(place.root().join("opt/a b")).unwrap().count(),
+            1
+        );
     }
 }
 
