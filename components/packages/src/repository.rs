@@ -26,7 +26,7 @@ impl Repository {
         let words = |name, about| Parameter::texts(name, about).pattern(r"^[^\s]+$");
         Parameter::objects(
             "repositories",
-            "Repositories to take packages from, before the ones that are there",
+            "Repositories that packages are taken from, besides those that are there",
             [
                 Parameter::text("name", "What its files are called")
                     .required()
