@@ -17,6 +17,8 @@ use darkroom_local::{Account, AccountsFile, ServerFile};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::tenant::Tenant;
+
 /// How long anything in a test may take.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -33,6 +35,8 @@ pub enum Driver {
 pub struct House {
     folder: TempDir,
     driver: Driver,
+    /// Whose house it is, if not root's. He goes last.
+    tenant: Option<Tenant>,
 }
 
 impl House {
@@ -46,7 +50,56 @@ impl House {
         Self {
             folder: tempfile::tempdir().unwrap(),
             driver,
+            tenant: None,
         }
+    }
+
+    /// A house of an ordinary user, on the sandbox driver: everything in it is his, with
+    /// a binary, components and a cache of his own.
+    pub fn of(tenant: Tenant) -> Self {
+        let mut house = Self::new(Driver::Sandbox);
+        house.tenant = Some(tenant);
+        for folder in ["", "home", "bin", "components", "cache", "cache/bases"] {
+            house.make(folder);
+        }
+        // Where these lie now he may not be able to reach them.
+        let own = house.path("bin/darkroom");
+        std::fs::copy(binary(), own).unwrap();
+        for file in std::fs::read_dir(binary().with_file_name("../components")).unwrap() {
+            let file = file.unwrap();
+            if file.path().extension().is_some_and(|one| one == "wasm") {
+                let own = house.path("components").join(file.file_name());
+                std::fs::copy(file.path(), own).unwrap();
+            }
+        }
+        house
+    }
+
+    /// The same, to be changed.
+    pub fn tenant_mut(&mut self) -> &mut Tenant {
+        self.tenant.as_mut().unwrap()
+    }
+
+    /// Makes a folder that belongs to whom the house belongs to.
+    pub fn make(&self, relative: &str) -> PathBuf {
+        let path = self.path(relative);
+        std::fs::create_dir_all(&path).unwrap();
+        if let Some(tenant) = &self.tenant {
+            tenant.give(&path);
+        }
+        path
+    }
+
+    /// Gives the house's own cache the base that is shared.
+    pub fn bring_base(&self) {
+        let own = self.make("cache/bases/debian-12");
+        self.tenant()
+            .copy_tree(&cache().join("bases/debian-12"), &own);
+    }
+
+    /// Whose house it is.
+    pub fn tenant(&self) -> &Tenant {
+        self.tenant.as_ref().unwrap()
     }
 
     /// A path in the house.
@@ -70,7 +123,10 @@ impl House {
     /// The command `darkroom` with these arguments, in the house's environment and
     /// nothing else of this one.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match &self.tenant {
+            Some(tenant) => tenant.command(self.path("bin/darkroom").as_os_str()),
+            None => Command::new(binary()),
+        };
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -81,9 +137,31 @@ impl House {
             .env("RUSTUP_HOME", toolchain("RUSTUP_HOME", ".rustup"))
             .env("DARKROOM_STATE", self.path("state"))
             .env("DARKROOM_LOCAL", self.local())
-            .env("DARKROOM_CACHE", cache())
+            .env("DARKROOM_CACHE", self.cache())
             .env("DARKROOM_DRIVER", self.driver_name())
             .env("DARKROOM_COMPONENTS", self.components())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The house's own cache, else the shared one.
+    fn cache(&self) -> PathBuf {
+        match self.tenant {
+            Some(_) => self.path("cache"),
+            None => cache(),
+        }
+    }
+
+    /// A command without arguments as root in a tenant's house, with folders of its own:
+    /// where another's would be wrong.
+    pub fn as_root(&self) -> Command {
+        let mut command = Command::new(self.path("bin/darkroom"));
+        command
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("DARKROOM_STATE", self.path("roots/state"))
+            .env("DARKROOM_CACHE", self.path("roots/cache"))
             .stdin(Stdio::null());
         command
     }

@@ -15,3 +15,4 @@ pub mod fixtures;
 pub mod guests;
 pub mod house;
 pub mod laboratory;
+pub mod tenant;

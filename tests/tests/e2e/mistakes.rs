@@ -267,7 +267,7 @@ fn a_full_disk_is_told_before_a_base_is_begun() {
 }
 
 #[test]
-fn an_ordinary_user_is_told_that_the_sandbox_needs_root() {
+fn an_ordinary_user_is_told_what_the_sandbox_needs() {
     if !is_root() {
         println!("not run: only root can become another user");
         return;
@@ -296,8 +296,10 @@ fn an_ordinary_user_is_told_that_the_sandbox_needs_root() {
     for arguments in [&["build"][..], &["local", "bootstrap"]] {
         let told = within(&house, &["--mount"], &lines, arguments).exits(3);
         told.says(&[
-            "root in this version",
-            "run the command as root, for example with sudo",
+            "this machine can't run instances",
+            "nobody has too few subordinate user ids in /etc/subuid",
+            "sudo usermod --add-subuids",
+            "sudo loginctl enable-linger nobody",
         ]);
     }
 }

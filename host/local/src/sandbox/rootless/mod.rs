@@ -14,6 +14,9 @@
 //! as root's. The alternative, a helper for each piece of work that enters the
 //! namespace, would put a process boundary through the layer store.
 //!
+//! To the machine an instance's root is then the user himself, and what keeps it in are
+//! the namespaces alone; root's instances have ids besides that own nothing.
+//!
 //! Three things differ from root's way ([`Standing::Namespace`]): owners need no mapped
 //! mounts, because the instance's namespace repeats the numbers; overlay keeps its marks
 //! in `user.` attributes; and control groups are made in the group that the user has.
