@@ -1,7 +1,7 @@
 //! The repairer: it leaves a healthy image alone, byte for byte, and mends a broken one.
 
 use darkroom_tests::house::{House, sandbox_can_run};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{HERE, Machine, built, command, image_in, of_action, param, requests};
 
@@ -29,12 +29,22 @@ fn listed(house: &House, repair: &str) -> (Value, String) {
     (manifest, std::fs::read_to_string(log).unwrap())
 }
 
-fn the_item(manifest: &Value) -> &Value {
+/// The item of this name, as the manifest has it.
+#[track_caller]
+fn item<'m>(manifest: &'m Value, name: &str) -> &'m Value {
     let role = &manifest["roles"][0];
     assert_eq!(role["path"], "repair/linux");
-    assert_eq!(role["items"].as_array().unwrap().len(), 1);
-    &role["items"][0]
+    let items = role["items"].as_array().unwrap();
+    items.iter().find(|item| item["name"] == name).unwrap()
 }
+
+/// What a container has: without a kernel of its own nothing else is judged.
+const ITEMS: [&str; 4] = [
+    "GUESTOS.Fstab",
+    "GUESTOS.Grub",
+    "GUESTOS.Dhcp",
+    "GUESTOS.RtcTimeMode",
+];
 
 #[test]
 fn a_healthy_image_is_not_written() {
@@ -54,11 +64,9 @@ fn a_healthy_image_is_not_written() {
         .collect();
     assert_eq!(changed, [""; 0]);
     assert_eq!(with.lines().count(), without.lines().count());
-    let item = the_item(&manifest);
-    assert_eq!(
-        (&item["name"], &item["status"]),
-        (&"GUESTOS.Fstab".into(), &"intact".into())
-    );
+    for name in ITEMS {
+        assert_eq!(item(&manifest, name)["status"], "intact");
+    }
 
     // Nor was it asked to write: no file was sent, and both scripts only look.
     let requests = requests(&house);
@@ -68,7 +76,10 @@ fn a_healthy_image_is_not_written() {
         .filter(|one| command(one).contains("# darkroom repair/linux/"))
         .map(|one| param(one, "Name").to_owned())
         .collect();
-    assert_eq!(steps, ["read /etc/fstab", "look at devices and mounts"]);
+    assert_eq!(
+        steps,
+        ["look at devices and mounts", "look at files and kernels"]
+    );
 }
 
 /// An entry whose device is nowhere.
@@ -116,12 +127,9 @@ test:
 "
         ),
     );
-    let item = the_item(&manifest);
-    assert_eq!(
-        (&item["name"], &item["status"]),
-        (&"GUESTOS.Fstab".into(), &"repaired".into())
-    );
-    let message = item["message"].as_str().unwrap();
+    let fstab = item(&manifest, "GUESTOS.Fstab");
+    assert_eq!(fstab["status"], "repaired");
+    let message = fstab["message"].as_str().unwrap();
     assert!(
         message.contains("0f0f0f0f-dead-beef") && message.contains("/data"),
         "{message}"
@@ -146,5 +154,72 @@ test:
             "name: again\nsource: {{ image: {mended} }}\nrepair: standard\nbuild:\n  - run: 'true'\n"
         ),
     );
-    assert_eq!(the_item(&again)["status"], "intact");
+    assert_eq!(item(&again, "GUESTOS.Fstab")["status"], "intact");
+}
+
+/// Faults of four items, one of which can't be repaired where no device is seen.
+const FAULTS: &str = r#"
+      mkdir -p /etc/network /boot/grub /etc/selinux
+      printf 'auto eth0\niface eth0 inet static\n  address 10.0.0.5/24\n' > /etc/network/interfaces
+      printf '0.0 0 0.0\n0\nLOCAL\n' > /etc/adjtime
+      echo 'linux /boot/vmlinuz root=/dev/sda1 ro' > /boot/grub/grub.cfg
+      echo 'SELINUX=enforcing' > /etc/selinux/config"#;
+
+#[test]
+fn items_and_risks_are_told_to_people_and_programs() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let planted = built(
+        &house,
+        &format!(
+            "name: planted\nsource: {{ family: debian-12 }}\nrepair: none\nbuild:\n  - run: |{FAULTS}\n"
+        ),
+    );
+    let planted = image_in(&planted, HERE);
+    let from = |repair: &str| {
+        let template = format!(
+            "name: mended\nsource: {{ image: {planted} }}\nrepair: {repair}\nbuild:\n  - run: cat /etc/network/interfaces /etc/selinux/config; sed -n 3p /etc/adjtime\n"
+        );
+        built(&house, &template)
+    };
+    let log = |manifest: &Value, file: &str| {
+        let run = manifest["run"].as_str().unwrap();
+        let runs = house.path("state/runs").join(run);
+        std::fs::read_to_string(runs.join(file)).unwrap()
+    };
+
+    let manifest = from("standard");
+    for (name, status) in [
+        ("GUESTOS.Fstab", json!("intact")),
+        ("GUESTOS.Grub", json!({ "unrepaired": "high" })),
+        ("GUESTOS.Dhcp", json!("repaired")),
+        ("GUESTOS.RtcTimeMode", json!("repaired")),
+    ] {
+        assert_eq!(item(&manifest, name)["status"], status, "{name}");
+    }
+    let events = log(&manifest, "events.ndjson");
+    for told in [
+        "GUESTOS.Dhcp repaired: /etc/network/interfaces fixed the address, now DHCP",
+        "GUESTOS.Grub not repaired, high risk: /boot/grub/grub.cfg: root=/dev/sda1",
+        "GUESTOS.RtcTimeMode repaired: the hardware's clock was LOCAL, now UTC",
+    ] {
+        assert!(events.contains(told), "missing {told} in {events}");
+    }
+    let said = log(&manifest, "logs/build/1-run/0/1.log");
+    assert!(
+        said.contains("iface eth0 inet dhcp\n# darkroom: "),
+        "{said}"
+    );
+    assert!(said.ends_with("SELINUX=enforcing\nUTC\n"), "{said}");
+
+    // A list looks at what standard leaves alone, and at nothing else.
+    let manifest = from("[selinux]");
+    let items = manifest["roles"][0]["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    assert_eq!(item(&manifest, "GUESTOS.Selinux")["status"], "repaired");
+    let said = log(&manifest, "logs/build/1-run/0/1.log");
+    assert!(said.contains("inet static"), "{said}");
+    assert!(said.ends_with("SELINUX=disabled\nLOCAL\n"), "{said}");
 }

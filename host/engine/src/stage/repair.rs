@@ -1,6 +1,6 @@
 //! Repair: the repairer looks at the source image's instance and puts right what it finds.
 
-use darkroom_contract::{ItemStatus, Role};
+use darkroom_contract::{ItemStatus, Risk, Role};
 use serde::{Deserialize, Serialize};
 
 use super::Work;
@@ -43,7 +43,9 @@ pub(crate) async fn run(
         let (level, word) = match item.status {
             ItemStatus::Intact => continue,
             ItemStatus::Repaired => (Level::Info, "repaired"),
-            ItemStatus::Unrepaired(_) => (Level::Warning, "not repaired"),
+            ItemStatus::Unrepaired(Risk::High) => (Level::Warning, "not repaired, high risk"),
+            ItemStatus::Unrepaired(Risk::Medium) => (Level::Warning, "not repaired, medium risk"),
+            ItemStatus::Unrepaired(Risk::Low) => (Level::Warning, "not repaired, low risk"),
         };
         work.events.tell(Kind::Message {
             path: path.into(),
