@@ -5,46 +5,169 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use darkroom_contract::{Inputs, Language, PathPart, Role, Step, StepKind};
+use darkroom_contract::{FileContent, Inputs, Language, PathPart, Role, Step, StepKind, sha256};
 use darkroom_runtime::{Component, Runtime};
 use darkroom_template::{
-    BuildItem, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, SecretFrom, SourceFile,
-    Span, Spanned, TestItem, Uses, UsesRef, draft, parse,
+    BuildItem, Copy, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, Run, SecretFrom,
+    SourceFile, Span, Spanned, TestItem, Uses, UsesRef, draft, parse,
 };
+use darkroom_template::lock::{Lock, LockedComponent, Pinning, Used};
 use serde_json::{Map, Value, json};
 
+use crate::carry::Material;
 use crate::components::{Shelf, short, written};
+use crate::copied::{Copied, target};
 use crate::role::Part;
+use crate::stage::unchanged;
+
+/// The version of the contract between host and components: with another one the same
+/// components may do something else.
+const CONTRACT: &str = "0.1.0";
 
 /// A template, ready to be planned and built.
 pub struct Checked {
     pub(crate) resolved: Resolved,
     pub(crate) build: Vec<BuildPart>,
-    pub(crate) test: Vec<Part>,
+    pub(crate) test: Vec<BuildPart>,
     pub(crate) repair: Option<Part>,
     pub(crate) generalize: Part,
     /// The bytes of each component by its reference, to be kept with the run.
     pub(crate) bytes: BTreeMap<String, Vec<u8>>,
+    /// The system components, each with its first place in the template.
+    used: Vec<(Used, Span)>,
     /// The template's text.
     pub(crate) text: String,
     /// What may be wrong; nothing that keeps the template from being built.
     pub warnings: Vec<Mistake>,
 }
 
-/// One item of `build`.
+/// One item of `build` or of `test`.
 pub(crate) enum BuildPart {
     Component(Part),
-    /// A step of the template's own, with what it is called in paths and by people.
-    Own {
+    Own(Own),
+}
+
+impl BuildPart {
+    /// The component as the template names it, or what the step is called in paths.
+    pub(crate) fn label(&self) -> &str {
+        match self {
+            Self::Component(part) => &part.label,
+            Self::Own(own) => own.name,
+        }
+    }
+
+    fn component(&self) -> Option<&Part> {
+        match self {
+            Self::Component(part) => Some(part),
+            Self::Own(_) => None,
+        }
+    }
+}
+
+/// A step of the template's own.
+pub(crate) struct Own {
+    /// What it is called in paths and by people.
+    pub name: &'static str,
+    pub step: Step,
+    /// What it copies.
+    pub copied: Option<Copied>,
+}
+
+impl Own {
+    /// A script by this title.
+    pub(crate) fn script(
         name: &'static str,
-        step: Step,
-    },
+        title: String,
+        script: &str,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let language = Language::Sh;
+        let script = script.to_owned();
+        let mut step = Step::new(0, title, StepKind::Shell { language, script });
+        step.environment = environment;
+        Self {
+            name,
+            step,
+            copied: None,
+        }
+    }
+
+    pub(crate) fn material(&self) -> Material<'_> {
+        match &self.copied {
+            Some(copied) => Material::Copied(copied),
+            None => Material::None,
+        }
+    }
 }
 
 impl Checked {
     /// The template's name.
     pub fn name(&self) -> &str {
         &self.resolved.name.value
+    }
+
+    /// What a build of this template on this source image depends on, as a digest.
+    pub(crate) fn build_key(&self, source: &str) -> String {
+        let part = |part: &BuildPart| match part {
+            BuildPart::Component(part) => part.identity(),
+            BuildPart::Own(own) => json!({
+                "step": own.step,
+                "copied": own.copied.as_ref().map(|copied| sha256(&copied.bytes)),
+            }),
+        };
+        // Neither comments nor empty lines are a change.
+        let text: Vec<_> = self
+            .text
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'))
+            .collect();
+        unchanged::key_of(&json!({
+            "contract": CONTRACT,
+            "source": source,
+            "template": text,
+            "parameters": self.resolved.parameters,
+            "repair": self.repair.as_ref().map(Part::identity),
+            "build": self.build.iter().map(part).collect::<Vec<_>>(),
+            "generalize": self.generalize.identity(),
+            "test": self.test.iter().map(part).collect::<Vec<_>>(),
+        }))
+    }
+
+    /// The components that a lock pins, as they are here.
+    pub fn used(&self) -> Vec<Used> {
+        self.used.iter().map(|(used, _)| used.clone()).collect()
+    }
+
+    /// What a build makes of the template's lock: entries are added, none is moved.
+    ///
+    /// # Errors
+    /// Each component that the lock doesn't let the template use, where it is used.
+    pub fn pin(&self, lock: &Lock, pinning: Pinning) -> Result<Lock, Mistakes> {
+        let refusals = match lock.pin(&self.used(), pinning) {
+            Ok(lock) => return Ok(lock),
+            Err(refusals) => refusals,
+        };
+        let resolved = &self.resolved;
+        let mistakes = refusals.iter().map(|refusal| {
+            let mut used = self.used.iter();
+            let place = used.find(|(used, _)| used.found.name == refusal.name());
+            let span = place.map_or(resolved.name.span, |(_, span)| *span);
+            resolved.mistake_at(span, refusal.to_string(), Some(refusal.hint()))
+        });
+        match Mistakes::none_or(mistakes.collect(), ()) {
+            Ok(()) => Ok(lock.clone()),
+            Err(mistakes) => Err(mistakes),
+        }
+    }
+
+    /// What the template copies, by its place among the items of `build`.
+    pub(crate) fn copied(&self) -> impl Iterator<Item = (usize, &Copied)> {
+        let parts = self.build.iter().enumerate();
+        parts.filter_map(|(index, part)| match part {
+            BuildPart::Own(own) => Some((index, own.copied.as_ref()?)),
+            BuildPart::Component(_) => None,
+        })
     }
 
     /// The resolved template.
@@ -62,12 +185,9 @@ impl Checked {
 
     /// Each component by its reference, with its digest.
     pub fn digests(&self) -> BTreeMap<String, String> {
-        let parts = self.build.iter().filter_map(|part| match part {
-            BuildPart::Component(part) => Some(part),
-            BuildPart::Own { .. } => None,
-        });
+        let parts = self.build.iter().chain(&self.test);
         parts
-            .chain(&self.test)
+            .filter_map(BuildPart::component)
             .chain(&self.repair)
             .chain([&self.generalize])
             .map(|part| (part.label.clone(), part.component.digest().to_owned()))
@@ -117,6 +237,7 @@ struct Checker<'a> {
     source: &'a Arc<SourceFile>,
     loaded: BTreeMap<String, Option<Component>>,
     bytes: BTreeMap<String, Vec<u8>>,
+    used: Vec<(Used, Span)>,
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
 }
@@ -129,6 +250,7 @@ impl<'a> Checker<'a> {
             source,
             loaded: BTreeMap::new(),
             bytes: BTreeMap::new(),
+            used: Vec::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }
@@ -154,36 +276,35 @@ impl<'a> Checker<'a> {
     fn check(mut self, resolved: &Resolved, text: &str) -> Result<Checked, Mistakes> {
         let mut build = Vec::new();
         let mut test = Vec::new();
-        for item in &resolved.build {
+        for (index, item) in resolved.build.iter().enumerate() {
             match item {
                 BuildItem::Uses(uses) => {
                     let part = self.part(resolved, uses, Role::Builder);
                     if let Some(part) = &part
                         && part.component.roles().contains(&Role::Tester)
                     {
-                        test.push(part.clone());
+                        test.push(BuildPart::Component(part.clone()));
                     }
                     build.extend(part.map(BuildPart::Component));
                 }
                 BuildItem::Copy(copy) => {
-                    self.note(copy.span, "`copy` can't be carried out", None);
+                    build.extend(self.copy(index, copy).map(BuildPart::Own));
                 }
-                BuildItem::Run(run) => build.push(BuildPart::Own {
-                    name: "run",
-                    step: own_step(run.title(), &run.script, run.env.clone()),
-                }),
-                BuildItem::Reboot { .. } => build.push(BuildPart::Own {
+                BuildItem::Run(run) => build.push(script("run", run)),
+                BuildItem::Reboot { .. } => build.push(BuildPart::Own(Own {
                     name: "reboot",
                     step: Step::new(0, "reboot", StepKind::Reboot),
-                }),
+                    copied: None,
+                })),
             }
         }
         for item in &resolved.test {
             match item {
-                TestItem::Uses(uses) => test.extend(self.part(resolved, uses, Role::Tester)),
-                TestItem::Run(run) => {
-                    self.note(run.span, "a test's `run` can't be carried out", None);
+                TestItem::Uses(uses) => {
+                    let part = self.part(resolved, uses, Role::Tester);
+                    test.extend(part.map(BuildPart::Component));
                 }
+                TestItem::Run(run) => test.push(script("run", run)),
             }
         }
         let repair = self.repair(&resolved.repair);
@@ -196,6 +317,7 @@ impl<'a> Checker<'a> {
                 repair,
                 generalize,
                 bytes: self.bytes,
+                used: self.used,
                 text: text.to_owned(),
                 warnings: self.warnings,
             }),
@@ -215,6 +337,29 @@ impl<'a> Checker<'a> {
             Some(help) => mistake.help(help),
             None => mistake,
         });
+    }
+
+    /// Reads what is copied and makes a step of it.
+    fn copy(&mut self, index: usize, copy: &Copy) -> Option<Own> {
+        let copied = match self.shelf.copied(index, copy) {
+            Ok(copied) => copied,
+            Err(error) => {
+                self.note(copy.from.span, error.message, error.hint);
+                return None;
+            }
+        };
+        let kind = StepKind::Write {
+            path: target(copy, &copied),
+            content: FileContent::Asset(copy.from.value.clone()),
+        };
+        let mut step = Step::new(0, copy.title(), kind);
+        step.mode = copy.mode.or(Some(copied.mode));
+        step.owner.clone_from(&copy.owner);
+        Some(Own {
+            name: "copy",
+            step,
+            copied: Some(copied),
+        })
     }
 
     /// Loads what `uses` names and checks its role and arguments.
@@ -285,6 +430,10 @@ impl<'a> Checker<'a> {
         let loaded = match self.shelf.read(reference) {
             Ok(bytes) => match self.runtime.load(&bytes, &name) {
                 Ok(component) => {
+                    if let UsesRef::System { name, version } = reference {
+                        let used = used(name, version.as_ref(), component.digest());
+                        self.used.push((used, span));
+                    }
                     self.bytes.insert(name.clone(), bytes);
                     Some(component)
                 }
@@ -349,17 +498,22 @@ impl<'a> Checker<'a> {
     }
 }
 
-pub(crate) fn own_step(name: String, script: &str, environment: Vec<(String, String)>) -> Step {
-    let mut step = Step::new(
-        0,
-        name,
-        StepKind::Shell {
-            language: Language::Sh,
-            script: script.to_owned(),
+/// What a lock is told of a component that ships with Darkroom.
+fn used(name: &str, requirement: Option<&String>, digest: &str) -> Used {
+    Used {
+        requirement: requirement.cloned(),
+        found: LockedComponent {
+            name: format!("darkroom:{name}"),
+            version: env!("CARGO_PKG_VERSION").into(),
+            digest: format!("sha256:{digest}"),
+            registry: None,
+            signer: None,
         },
-    );
-    step.environment = environment;
-    step
+    }
+}
+
+fn script(name: &'static str, run: &Run) -> BuildPart {
+    BuildPart::Own(Own::script(name, run.title(), &run.script, run.env.clone()))
 }
 
 /// The name under which an item stands in paths: `1-packages`.

@@ -8,11 +8,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use darkroom_template::UsesRef;
+use darkroom_template::{Copy, UsesRef};
+use serde::{Deserialize, Serialize};
 
+use crate::copied::{self, Copied, CopyError};
 use crate::folder::RunFolder;
 
 /// The largest component that is read.
@@ -33,7 +36,20 @@ pub enum Shelf<'a> {
         folder: &'a RunFolder,
         /// Reference to digest.
         digests: &'a BTreeMap<String, String>,
+        /// What the template copies, by its place in `build`.
+        copies: &'a BTreeMap<usize, KeptCopy>,
     },
+}
+
+/// Something that a run's template copies, as the run keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCopy {
+    /// The SHA-256 by which it lies in the run's folder.
+    pub sha256: String,
+    /// Whether it is the archive of a folder.
+    pub folder: bool,
+    /// Permission bits of a file.
+    pub mode: u32,
 }
 
 /// Why a component can't be read.
@@ -79,7 +95,9 @@ impl Shelf<'_> {
                 UsesRef::System { name, version } => read_system(system, name, version.as_deref()),
                 UsesRef::Path(path) => read_beside(template, path),
             },
-            Self::Kept { folder, digests } => {
+            Self::Kept {
+                folder, digests, ..
+            } => {
                 let written = written(reference);
                 let digest = digests.get(&written).ok_or_else(|| ShelfError {
                     message: format!("the run did not begin with the component {written}"),
@@ -91,6 +109,35 @@ impl Shelf<'_> {
                         message: format!("the run's copy of {written} can't be read: {error}"),
                         hint: None,
                     })
+            }
+        }
+    }
+}
+
+impl Shelf<'_> {
+    /// What the item of `build` at this place copies.
+    ///
+    /// # Errors
+    /// When it can't be read, or must not be copied.
+    pub fn copied(&self, index: usize, copy: &Copy) -> Result<Copied, CopyError> {
+        match self {
+            Self::Live { template, .. } => copied::pack(template, copy),
+            Self::Kept { folder, copies, .. } => {
+                let gone = |problem: String| CopyError {
+                    message: format!("the run's copy of {} {problem}", copy.from.value),
+                    hint: None,
+                };
+                let kept = copies
+                    .get(&index)
+                    .ok_or_else(|| gone("is not there".into()))?;
+                let bytes = folder
+                    .read(&format!("files/{}", kept.sha256))
+                    .map_err(|error| gone(format!("can't be read: {error}")))?;
+                Ok(Copied {
+                    bytes: Arc::new(bytes),
+                    is_folder: kept.folder,
+                    mode: kept.mode,
+                })
             }
         }
     }

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::check::{CheckWith, Checked, check};
 use crate::cloud::Pace;
-use crate::components::Shelf;
+use crate::components::{KeptCopy, Shelf};
 use crate::event::{ImageOf, Status, Watcher};
 use crate::folder::{RunFolder, private};
 use crate::manifest::Manifest;
@@ -60,6 +60,9 @@ pub struct Header {
     pub darkroom: String,
     /// Each component's digest, by its reference.
     pub components: BTreeMap<String, String>,
+    /// What the template copies, by its place in `build`.
+    #[serde(default)]
+    pub copies: BTreeMap<usize, KeptCopy>,
     /// The template's folder, absolute: where the files of secrets are asked for again.
     #[serde(default)]
     pub folder: PathBuf,
@@ -423,6 +426,7 @@ impl Engine {
             parameters: Vec::new(),
             darkroom: env!("CARGO_PKG_VERSION").into(),
             components: BTreeMap::new(),
+            copies: BTreeMap::new(),
             folder: PathBuf::new(),
             refresh: true,
             verb: Some(begin.verb.clone()),
@@ -458,6 +462,15 @@ impl Engine {
                     .map_err(failed)?;
             }
         }
+        let mut copies = BTreeMap::new();
+        for (index, copied) in checked.copied() {
+            let kept = KeptCopy {
+                sha256: folder.keep(&copied.bytes).map_err(failed)?,
+                folder: copied.is_folder,
+                mode: copied.mode,
+            };
+            copies.insert(index, kept);
+        }
         let header = Header {
             header: HEADER,
             template: match &verb {
@@ -471,6 +484,7 @@ impl Engine {
             parameters: begin.parameters.to_vec(),
             darkroom: env!("CARGO_PKG_VERSION").into(),
             components: digests,
+            copies,
             folder: begin.folder.to_owned(),
             refresh: begin.refresh,
             verb,

@@ -21,6 +21,7 @@
 //! | [`plan`](mod@plan) | what a build would do, without doing it |
 //! | [`engine`](crate::Engine) | begin, drive, resume, cancel, list |
 //! | `stage` | the seven stages, one file each |
+//! | [`copied`] | files of the template's folder, packed |
 //! | [`verb`] | what is done to images that are there |
 //! | `role` | one role of one component, from first call to last |
 //! | [`carry`] | one step on an instance |
@@ -32,6 +33,7 @@ pub mod carry;
 pub mod check;
 pub mod cloud;
 pub mod components;
+pub mod copied;
 mod effects;
 mod engine;
 pub mod event;

@@ -68,6 +68,12 @@ pub struct Manifest {
     pub regions: Vec<RegionImage>,
     /// What could not be undone, in words. Empty when nothing is left.
     pub left: Vec<String>,
+    /// What the image was built from, as a digest, where the template has `rebuild`.
+    #[serde(default)]
+    pub build_key: Option<String>,
+    /// Whether nothing was built, because an unchanged image was young enough.
+    #[serde(default)]
+    pub unchanged: bool,
     /// Whether what the run has made stays, to be looked at.
     #[serde(default)]
     pub kept: bool,

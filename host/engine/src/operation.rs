@@ -127,7 +127,7 @@ pub enum Operation {
         /// The tag `darkroom:purpose`.
         purpose: String,
     },
-    /// Undo of CreateVpc: the run's temporary network goes with all that is in it.
+    /// Undo of `CreateVpc`: the run's temporary network goes with all that is in it.
     RemoveNetwork {
         /// The region.
         region: RegionId,

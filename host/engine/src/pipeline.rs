@@ -37,6 +37,7 @@ use crate::stage::image::Imaged;
 use crate::stage::prepare::Prepared;
 use crate::stage::repair::Repaired;
 use crate::stage::test::Tested;
+use crate::stage::unchanged::{self, Looked};
 use crate::stage::{Work, build, distribute, image, prepare, release, repair, test};
 use crate::trouble::Trouble;
 
@@ -52,6 +53,10 @@ pub(crate) struct Progress {
     pub imaged: Option<Imaged>,
     pub tested: Option<Tested>,
     pub distributed: Option<Distributed>,
+    /// What the image is built from, where the template has `rebuild`.
+    pub build_key: Option<String>,
+    /// Whether nothing was built.
+    pub unchanged: bool,
 }
 
 impl Progress {
@@ -121,7 +126,7 @@ pub(crate) async fn run(
     on_failure: &OnFailure,
 ) -> Result<Manifest, Stop> {
     let mut progress = Progress::default();
-    let result = stages(session, work, &mut progress, on_failure).await;
+    let result = Box::pin(stages(session, work, &mut progress, on_failure)).await;
     conclude(session, desk, progress, result, on_failure).await
 }
 
@@ -320,13 +325,18 @@ fn tell_kept(desk: &Desk<'_>, progress: &Progress) {
 async fn recall(session: &Session<Cloud>, finished: &BTreeSet<String>) -> Result<Progress, Stop> {
     let repaired: Option<Repaired> = recalled(session, finished, "repair").await?;
     let built: Option<Built> = recalled(session, finished, "build").await?;
+    let looked: Option<Looked> = recalled(session, finished, "unchanged").await?;
+    let (build_key, found) = looked.map_or((None, None), |one| (one.key, one.found));
+    let distributed = recalled(session, finished, "distribute").await?;
     Ok(Progress {
+        build_key,
+        unchanged: found.is_some(),
         prepared: recalled(session, finished, "prepare").await?,
         repaired: repaired.and_then(|one| one.role),
         built: built.map(|one| one.roles).unwrap_or_default(),
         imaged: recalled(session, finished, "image").await?,
         tested: recalled(session, finished, "test").await?,
-        distributed: recalled(session, finished, "distribute").await?,
+        distributed: distributed.or(found),
     })
 }
 
@@ -380,6 +390,19 @@ async fn stages(
     progress: &mut Progress,
     on_failure: &OnFailure,
 ) -> Result<Halt, Stop> {
+    if work.checked.resolved.rebuild.is_some() {
+        let looked = session
+            .stage("unchanged", RECORDS, |scope| {
+                unchanged::run(scope, work, work.refresh)
+            })
+            .await?;
+        progress.build_key = looked.key;
+        if looked.found.is_some() {
+            progress.distributed = looked.found;
+            progress.unchanged = true;
+            return Ok(Halt::Done);
+        }
+    }
     let prepared = told(work, "prepare", Status::Preparing, async {
         session
             .stage("prepare", RECORDS, |scope| prepare::run(scope, work))
@@ -423,7 +446,7 @@ async fn stages(
         let distributed = told(work, "distribute", Status::Distributing, async {
             session
                 .stage("distribute", RECORDS, |scope| {
-                    distribute::run(scope, work, &imaged)
+                    distribute::run(scope, work, &imaged, progress.build_key.as_deref())
                 })
                 .await
         })
@@ -543,6 +566,8 @@ fn manifest(
         image_name: progress.imaged.as_ref().map(|one| one.name.clone()),
         regions: Vec::new(),
         left,
+        build_key: progress.build_key.clone(),
+        unchanged: progress.unchanged,
         kept: false,
         started: desk.started,
         finished: Timestamp::UNIX_EPOCH,

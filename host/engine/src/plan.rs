@@ -12,13 +12,15 @@ use darkroom_contract::secret::Marker;
 use darkroom_contract::{Ending, History, Machine, Role, Step, StepKind};
 use darkroom_ecs::client::Client;
 use darkroom_journal::Failure;
-use darkroom_runtime::{Call, Component, Runtime};
+use darkroom_runtime::{Call, Runtime};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::carry::wrap::hex;
-use crate::carry::{BOOT_ID, Sent, content, parcel, place, secrets, slice_folder, slices, wrapped};
-use crate::check::{BuildPart, Checked, segment};
+use crate::carry::{
+    BOOT_ID, Material, Sent, content, parcel, place, secrets, slice_folder, slices, wrapped,
+};
+use crate::check::{BuildPart, Checked, Own, segment};
 use crate::role::Part;
 use crate::stage::prepare::query;
 use crate::survey::{self, Survey};
@@ -174,16 +176,9 @@ impl Planner<'_> {
                     let path = format!("build/{}", segment(index, &part.label));
                     self.part(part, Role::Builder, path).await?
                 }
-                BuildPart::Own { name, step } => {
-                    let path = format!("build/{}", segment(index, name));
-                    PlannedPart {
-                        component: (*name).into(),
-                        role: None,
-                        steps: vec![planned(None, step, &format!("{path}/0"))?],
-                        path,
-                        then_asks: None,
-                        error: None,
-                    }
+                BuildPart::Own(own) => {
+                    let path = format!("build/{}", segment(index, own.name));
+                    own_planned(own, path)?
                 }
             });
         }
@@ -193,8 +188,11 @@ impl Planner<'_> {
                 .await?,
         );
         for (index, part) in checked.test.iter().enumerate() {
-            let path = format!("test/{}", segment(index, &part.label));
-            parts.push(self.part(part, Role::Tester, path).await?);
+            let path = format!("test/{}", segment(index, part.label()));
+            parts.push(match part {
+                BuildPart::Component(part) => self.part(part, Role::Tester, path).await?,
+                BuildPart::Own(own) => own_planned(own, path)?,
+            });
         }
         Ok(parts)
     }
@@ -220,7 +218,7 @@ impl Planner<'_> {
             .iter()
             .map(|step| {
                 let path = format!("{path}/{}", step.ordinal);
-                planned(Some(&part.component), step, &path)
+                planned(Material::Package(&part.component), step, &path)
             })
             .collect::<Result<_, _>>()?;
         let (then_asks, error) = match ended.ending {
@@ -238,8 +236,20 @@ impl Planner<'_> {
     }
 }
 
+/// A step of the template's own.
+fn own_planned(own: &Own, path: String) -> Result<PlannedPart, Trouble> {
+    Ok(PlannedPart {
+        component: own.name.into(),
+        role: None,
+        steps: vec![planned(own.material(), &own.step, &format!("{path}/0"))?],
+        path,
+        then_asks: None,
+        error: None,
+    })
+}
+
 /// What would be sent for a step, in the order in which its first attempt sends it.
-fn planned(component: Option<&Component>, step: &Step, path: &str) -> Result<PlannedStep, Trouble> {
+fn planned(material: Material<'_>, step: &Step, path: &str) -> Result<PlannedStep, Trouble> {
     let place = place(RUN, path, "1");
     let mut requests = Vec::new();
     if let StepKind::Reboot = step.kind {
@@ -249,7 +259,7 @@ fn planned(component: Option<&Component>, step: &Step, path: &str) -> Result<Pla
         });
         requests.push(PlannedRequest::RebootInstance);
     }
-    let sent = content(component, step)?.map(|(bytes, folder)| {
+    let sent = content(material, step)?.map(|(bytes, folder)| {
         requests.extend(sending(&bytes, &slice_folder(&place)));
         Sent {
             sha256: hex(&Sha256::digest(&bytes)),

@@ -13,9 +13,9 @@ use darkroom_contract::{
 };
 use darkroom_runtime::{Call, Component, Runtime};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::carry::{Hands, StepRecord, carry};
+use crate::carry::{Hands, Material, StepRecord, carry};
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
 use crate::trouble::{Trouble, chain};
@@ -58,6 +58,13 @@ pub(crate) struct Part {
     pub label: String,
     pub component: Component,
     pub inputs: Inputs,
+}
+
+impl Part {
+    /// What it does, as data: another component or other arguments are another one.
+    pub(crate) fn identity(&self) -> Value {
+        json!({ "digest": self.component.digest(), "with": self.inputs.arguments() })
+    }
 }
 
 /// How a role ended that did not stop the run: its record, and the trouble that does.
@@ -170,7 +177,8 @@ impl Actor<'_> {
     async fn step(&mut self, step: &Step) -> Result<StepRecord, Stop> {
         let path = format!("{}/{}", self.record.path, step.ordinal);
         let scope = self.scope.scope(&format!("step {}", step.ordinal));
-        let record = carry(&scope, self.hands, Some(&self.part.component), step, &path).await?;
+        let material = Material::Package(&self.part.component);
+        let record = carry(&scope, self.hands, material, step, &path).await?;
         if self.role == Role::Tester {
             if !step.tolerate {
                 self.record.cases.push(case_of(&record));
@@ -225,7 +233,7 @@ pub(crate) fn failed(component: &str, record: &StepRecord, hands: &Hands) -> Tro
     }
 }
 
-fn case_of(record: &StepRecord) -> Case {
+pub(crate) fn case_of(record: &StepRecord) -> Case {
     Case {
         name: record.name.clone(),
         status: if record.succeeded {

@@ -14,6 +14,8 @@ pub const NETWORK: &str = "network";
 pub const SOURCE: &str = "source";
 /// The template's name, on images and their snapshots.
 pub const TEMPLATE: &str = "darkroom:template";
+/// What an image was built from, as a digest; on images that were published.
+pub const BUILD_KEY: &str = "darkroom:build-key";
 /// On an image that has failed its tests.
 pub const FAILED: &str = "darkroom:failed";
 

@@ -30,5 +30,5 @@ pub use request::{COMMAND_LIMIT, SLICE, Target};
 pub(crate) use request::{Sent, command, parcel, place, secrets, slice_folder, wrapped};
 pub(crate) use revive::{meet, through_losses, up};
 pub(crate) use script::send;
-pub(crate) use step::{Hands, carry, content};
+pub(crate) use step::{Hands, Material, carry, content};
 pub(crate) use wrap::quote;

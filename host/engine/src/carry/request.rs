@@ -279,8 +279,15 @@ fn assemble_secret(path: &str, step: &Step, place: &Place) -> String {
 /// holds gets the owner, and the folder itself where it is new.
 fn unpack(path: &str, step: &Step, place: &Place, sent: &Sent) -> String {
     let owner = quote(step.owner.as_deref().unwrap_or("root"));
+    // Unpacked by root, it is root's already.
+    let give_away = match &step.owner {
+        None => String::new(),
+        Some(_) => format!(
+            "tar -t -f \"$new\" | while IFS= read -r name; do\n  while [ \"$name\" != . ]; do\n    chown -h {owner} \"$path/$name\"\n    name=$(dirname \"$name\")\n  done\ndone\n"
+        ),
+    };
     format!(
-        "set -eu\npath={}\n[ -d \"$path\" ] || {{ mkdir -p \"$path\"; chown {owner} \"$path\"; }}\nnew=$path/{}\n{UNTIL_THE_END}{}{}tar -x -f \"$new\" -C \"$path\" --no-same-owner\ntar -t -f \"$new\" | while IFS= read -r name; do\n  while [ \"$name\" != . ]; do\n    chown -h {owner} \"$path/$name\"\n    name=$(dirname \"$name\")\n  done\ndone\n",
+        "set -eu\npath={}\n[ -d \"$path\" ] || {{ mkdir -p \"$path\"; chown {owner} \"$path\"; }}\nnew=$path/{}\n{UNTIL_THE_END}{}{}tar -x -f \"$new\" -C \"$path\" --no-same-owner\n{give_away}",
         quote(path),
         draft(place),
         join(sent),

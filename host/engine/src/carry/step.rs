@@ -9,6 +9,7 @@ use super::record::{AttemptRecord, StepRecord};
 use super::request::{Sent, Target, secrets, slice_folder, wrapped};
 use super::script::{Job, attempt};
 use super::{file, log, reboot};
+use crate::copied::Copied;
 use crate::event::{Events, Kind};
 use crate::folder::RunFolder;
 use crate::trouble::Trouble;
@@ -33,11 +34,22 @@ pub(crate) struct Hands {
     pub hides: bool,
 }
 
-/// Carries out `step` of `component` at `path`.
+/// What a step's files are taken from.
+#[derive(Clone, Copy)]
+pub(crate) enum Material<'a> {
+    /// A step has what it needs.
+    None,
+    /// The assets of a component's package.
+    Package(&'a Component),
+    /// What the template copies, which is the step's one asset.
+    Copied(&'a Copied),
+}
+
+/// Carries out `step` at `path`.
 pub(crate) async fn carry(
     scope: &Scope,
     hands: &Hands,
-    component: Option<&Component>,
+    material: Material<'_>,
     step: &Step,
     path: &str,
 ) -> Result<StepRecord, Stop> {
@@ -62,7 +74,7 @@ pub(crate) async fn carry(
         record.succeeded = attempt.unmet.is_empty();
         record.attempts.push(attempt);
     } else {
-        commanded(scope, hands, component, step, &mut record).await?;
+        commanded(scope, hands, material, step, &mut record).await?;
     }
     hands.events.tell(Kind::StepFinished {
         path: path.into(),
@@ -78,12 +90,12 @@ pub(crate) async fn carry(
 async fn commanded(
     scope: &Scope,
     hands: &Hands,
-    component: Option<&Component>,
+    material: Material<'_>,
     step: &Step,
     record: &mut StepRecord,
 ) -> Result<(), Stop> {
     let first = super::place(hands.target.run.as_str(), &record.path, "1");
-    let sent = match content(component, step).map_err(Stop::Failed)? {
+    let sent = match content(material, step).map_err(Stop::Failed)? {
         None => None,
         Some((bytes, is_folder)) => {
             let sent = file::push(
@@ -197,7 +209,7 @@ fn last_line(record: &AttemptRecord, folder: &RunFolder) -> Option<String> {
 /// The bytes that a `write` step sends, and whether they are the archive of a folder. A
 /// text with secrets in it goes another way, see [`secrets`].
 pub(crate) fn content(
-    component: Option<&Component>,
+    material: Material<'_>,
     step: &Step,
 ) -> Result<Option<(Vec<u8>, bool)>, Trouble> {
     let StepKind::Write { content, .. } = &step.kind else {
@@ -207,16 +219,22 @@ pub(crate) fn content(
         FileContent::Text(_) if secrets(step).is_some() => return Ok(None),
         FileContent::Text(text) => (text.clone().into_bytes(), false),
         FileContent::Bytes(bytes) => (bytes.clone(), false),
-        FileContent::Asset(name) => asset(component, name)?,
+        FileContent::Asset(name) => asset(material, name)?,
     }))
 }
 
 /// An asset by its name: a file as it is, a folder as an archive.
-fn asset(component: Option<&Component>, name: &str) -> Result<(Vec<u8>, bool), Trouble> {
-    let component = component.ok_or_else(|| Trouble::Component {
-        component: "the template".into(),
-        problem: format!("there is no package for the asset \"{name}\""),
-    })?;
+fn asset(material: Material<'_>, name: &str) -> Result<(Vec<u8>, bool), Trouble> {
+    let component = match material {
+        Material::Package(component) => component,
+        Material::Copied(copied) => return Ok((copied.bytes.to_vec(), copied.is_folder)),
+        Material::None => {
+            return Err(Trouble::Component {
+                component: "the template".into(),
+                problem: format!("there is no package for the asset \"{name}\""),
+            });
+        }
+    };
     match component.asset(name) {
         Some(bytes) => Ok((bytes.to_vec(), false)),
         None => Ok((archive(component, name)?, true)),

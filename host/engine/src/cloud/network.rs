@@ -71,7 +71,7 @@ impl Cloud {
         Ok(found.into_iter().map(|one| one.vpc_id).collect())
     }
 
-    /// What an earlier attempt has made: CreateVpc.
+    /// What an earlier attempt has made: `CreateVpc`.
     pub(super) async fn find_vpc(
         &self,
         region: &RegionId,
@@ -81,7 +81,7 @@ impl Cloud {
         Ok(found.first().map(|id| json!({ "VpcId": id })))
     }
 
-    /// The same: CreateVSwitch.
+    /// The same: `CreateVSwitch`.
     pub(super) async fn find_vswitch(
         &self,
         region: &RegionId,
@@ -92,7 +92,7 @@ impl Cloud {
         Ok(found.map(|one| json!({ "VSwitchId": one.vswitch_id })))
     }
 
-    /// The same: CreateSecurityGroup.
+    /// The same: `CreateSecurityGroup`.
     pub(super) async fn find_group(
         &self,
         region: &RegionId,

@@ -141,6 +141,7 @@ impl Engine {
         let work = Work {
             run: run.clone(),
             started: view.begun,
+            refresh: header.refresh,
             region,
             checked: &checked,
             runtime: &self.runtime,
@@ -309,6 +310,7 @@ impl Engine {
             shelf: Shelf::Kept {
                 folder,
                 digests: &header.components,
+                copies: &header.copies,
             },
         };
         Ok(self.check(&text, &with)?)

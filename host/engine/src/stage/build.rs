@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Work;
 use super::prepare::Prepared;
-use crate::carry::carry;
-use crate::check::{BuildPart, segment};
+use crate::carry::{Hands, carry};
+use crate::check::{BuildPart, Own, segment};
 use crate::event::Kind;
-use crate::role::{RoleRecord, failed, perform};
+use crate::role::{Performed, RoleRecord, failed, perform};
 use crate::{Scope, Stop};
 
 /// What the stage leaves.
@@ -37,10 +37,10 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, prepared: &Prepared) -> R
                 )
                 .await
             }
-            BuildPart::Own { name, step } => {
-                let segment = segment(index, name);
+            BuildPart::Own(part) => {
+                let segment = segment(index, part.name);
                 let path = format!("build/{segment}");
-                own(&scope.scope(&segment), &hands, name, step, path).await
+                own(&scope.scope(&segment), &hands, part, path).await
             }
         };
         work.note(&performed.record);
@@ -51,13 +51,8 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, prepared: &Prepared) -> R
 }
 
 /// A step that the template itself asks for.
-pub(crate) async fn own(
-    scope: &Scope,
-    hands: &crate::carry::Hands,
-    name: &str,
-    step: &darkroom_contract::Step,
-    path: String,
-) -> crate::role::Performed {
+pub(crate) async fn own(scope: &Scope, hands: &Hands, own: &Own, path: String) -> Performed {
+    let name = own.name;
     hands.events.tell(Kind::ComponentStarted {
         path: path.clone(),
         name: name.into(),
@@ -68,7 +63,15 @@ pub(crate) async fn own(
         component: name.into(),
         ..RoleRecord::default()
     };
-    let result = match carry(scope, hands, None, step, &format!("{path}/0")).await {
+    let result = match carry(
+        scope,
+        hands,
+        own.material(),
+        &own.step,
+        &format!("{path}/0"),
+    )
+    .await
+    {
         Ok(done) => {
             let result = if done.succeeded {
                 Ok(())
@@ -85,5 +88,5 @@ pub(crate) async fn own(
         ok: result.is_ok(),
         seconds: hands.events.seconds_since(started),
     });
-    crate::role::Performed { record, result }
+    Performed { record, result }
 }

@@ -10,8 +10,8 @@ use darkroom_ecs::id::{AccountId, ImageId, RegionId};
 use darkroom_journal::{UndoKey, branch};
 use serde::{Deserialize, Serialize};
 
-use super::Work;
 use super::image::{Imaged, available, image_tags, tag_snapshots};
+use super::{Work, unchanged};
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
 use crate::trouble::Trouble;
@@ -51,6 +51,7 @@ pub(crate) async fn run(
     scope: Scope,
     work: &Work<'_>,
     imaged: &Imaged,
+    build_key: Option<&str>,
 ) -> Result<Distributed, Stop> {
     let mut regions = vec![work.region.clone()];
     for region in &work.checked.resolved.distribute.regions {
@@ -74,6 +75,11 @@ pub(crate) async fn run(
     if let Some(family) = &work.checked.resolved.image.family {
         for one in placed.iter_mut().filter(|one| one.error.is_none()) {
             publish(&scope, one, &family.value).await?;
+        }
+    }
+    if let Some(key) = build_key {
+        for one in placed.iter().filter(|one| one.error.is_none()) {
+            unchanged::mark(&scope, one, key).await?;
         }
     }
     Ok(Distributed { regions: placed })

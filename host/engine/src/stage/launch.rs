@@ -217,7 +217,8 @@ pub(crate) async fn launch(
     if met.map_err(|stop| boot(&target, stop))? {
         return Ok(launched);
     }
-    agent::bring(&scope.scope("agent"), wish, network, launched).await
+    // Seldom needed, and large: not in every launch's own future.
+    Box::pin(agent::bring(&scope.scope("agent"), wish, network, launched)).await
 }
 
 /// A failure of an instance that was made: its image may be the reason.

@@ -21,6 +21,7 @@ pub(crate) mod repair;
 pub(crate) mod retain;
 pub(crate) mod source;
 pub(crate) mod test;
+pub(crate) mod unchanged;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +43,8 @@ use crate::role::RoleRecord;
 pub(crate) struct Work<'a> {
     pub run: RunId,
     pub started: Timestamp,
+    /// Whether the image is built even if an unchanged one is young enough.
+    pub refresh: bool,
     pub region: RegionId,
     pub checked: &'a Checked,
     pub runtime: &'a Runtime,

@@ -112,7 +112,8 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>) -> Result<Prepared, Stop>
     };
     try_dry(&scope, work, &survey, &mut network).await?;
     let image = survey.image.id.clone();
-    let launched = launch(&scope, work, &survey, &mut network, &image, BUILD).await?;
+    let launched = launch(&scope, work, &survey, &mut network, &image, BUILD);
+    let launched = Box::pin(launched).await?;
     work.events.tell(Kind::Progress {
         path: "prepare".into(),
         text: format!(

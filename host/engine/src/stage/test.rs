@@ -9,15 +9,17 @@ use darkroom_ecs::action::TagResources;
 use darkroom_template::OnTestFailure;
 use serde::{Deserialize, Serialize};
 
-use super::Work;
 use super::image::Imaged;
 use super::launch::{Launched, launch};
 use super::prepare::Prepared;
-use crate::check::segment;
+use super::{Work, build};
+use crate::carry::Hands;
+use crate::check::{BuildPart, Own, segment};
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
-use crate::role::{RoleRecord, perform};
+use crate::role::{Performed, RoleRecord, case_of, perform};
 use crate::tags;
+use crate::trouble::Trouble;
 use crate::{Scope, Stop};
 
 /// What the stage leaves.
@@ -56,7 +58,8 @@ pub(crate) async fn run(
     let mut network = prepared.network.clone();
     let survey = &prepared.survey;
     let image = &imaged.image;
-    let tested = match launch(&start, work, survey, &mut network, image, "test").await {
+    let launched = launch(&start, work, survey, &mut network, image, "test");
+    let tested = match Box::pin(launched).await {
         Ok(launched) => look(&scope, work, prepared, launched).await?,
         Err(Stop::Failed(trouble)) if is_about_the_image(&trouble) => Tested {
             launched: None,
@@ -126,8 +129,8 @@ fn case(status: CaseStatus, message: String) -> Case {
 
 /// Whether an instance did not come up because of its image, and not because the cloud
 /// had no place for it.
-fn is_about_the_image(trouble: &crate::trouble::Trouble) -> bool {
-    matches!(trouble, crate::trouble::Trouble::Boot { .. })
+fn is_about_the_image(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Boot { .. })
 }
 
 async fn look(
@@ -143,18 +146,17 @@ async fn look(
     let hands = work.hands(&launched.instance);
     let mut roles = Vec::new();
     for (index, part) in work.checked.test.iter().enumerate() {
-        let segment = segment(index, &part.label);
+        let segment = segment(index, part.label());
         let path = format!("test/{segment}");
-        let performed = perform(
-            &scope.scope(&segment),
-            &hands,
-            work.runtime,
-            part,
-            Role::Tester,
-            &prepared.machine,
-            &path,
-        )
-        .await;
+        let scope = scope.scope(&segment);
+        let performed = match part {
+            BuildPart::Component(part) => {
+                let machine = &prepared.machine;
+                let role = Role::Tester;
+                perform(&scope, &hands, work.runtime, part, role, machine, &path).await
+            }
+            BuildPart::Own(own) => script(&scope, &hands, own, path).await,
+        };
         work.note(&performed.record);
         performed.result?;
         roles.push(performed.record);
@@ -164,4 +166,32 @@ async fn look(
         boot: case(CaseStatus::Passed, String::new()),
         roles,
     })
+}
+
+/// A script of the template's own: a case that has passed if all held.
+async fn script(scope: &Scope, hands: &Hands, own: &Own, path: String) -> Performed {
+    let Performed { mut record, result } = build::own(scope, hands, own, path).await;
+    // A failed step is a failed case; what can't be carried out stays an error.
+    let result = match result {
+        Err(Stop::Failed(Trouble::Step {
+            step,
+            problem,
+            tail,
+            ..
+        })) => {
+            let message = format!("{problem}\n{tail}").trim_end().to_owned();
+            record.cases.push(Case {
+                name: step,
+                status: CaseStatus::Failed,
+                message,
+            });
+            Ok(())
+        }
+        Ok(()) => {
+            record.cases.extend(record.steps.iter().map(case_of));
+            Ok(())
+        }
+        other => other,
+    };
+    Performed { record, result }
 }

@@ -22,7 +22,7 @@ const CANDIDATES: usize = 6;
 /// How many of the smallest types the cloud is asked the price of, one call each.
 const PRICED: usize = 5;
 
-/// The names that one DescribeInstanceTypes takes.
+/// The names that one `DescribeInstanceTypes` takes.
 const NAMED_AT_ONCE: usize = 10;
 
 /// How many pages of types are read.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{LookInto, Tried, TryImage};
 use crate::Stop;
-use crate::check::own_step;
+use crate::check::Own;
 use crate::cloud::Cloud;
 use crate::event::Status;
 use crate::pipeline::{Halt, Progress, told};
@@ -75,10 +75,10 @@ async fn stages(
                     }
                     return Ok(Vec::new());
                 };
-                let step = own_step("command".into(), command, Vec::new());
+                let own = Own::script("command", "command".into(), command, Vec::new());
                 let scope = scope.scope("command");
                 let path = "try/1-command".to_owned();
-                let performed = build::own(&scope, &hands, "command", &step, path).await;
+                let performed = build::own(&scope, &hands, &own, path).await;
                 work.note(&performed.record);
                 performed.result?;
                 Ok(vec![performed.record])
