@@ -21,6 +21,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -184,7 +185,10 @@ impl Layout {
 /// Makes our parent folder, with the controllers that it can have handed on.
 fn prepare(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let probe = folder.join(format!("probe-{}", std::process::id()));
+    // Several threads look at once: each has its own.
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    let (process, look) = (std::process::id(), LOOKS.fetch_add(1, Ordering::Relaxed));
+    let probe = folder.join(format!("probe-{process}-{look}"));
     fs::create_dir(&probe).or_else(exists_is_fine)?;
     fs::remove_dir(&probe)?;
     hand_on(folder);
@@ -496,6 +500,18 @@ mod tests {
         let layout = Layout::from_texts(mounts, &own, &writable).unwrap();
         let ours = Path::new("/sys/fs/cgroup/user.slice/run-1.scope/darkroom");
         assert_eq!(layout.unified, ours);
+    }
+
+    #[test]
+    fn many_may_look_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let look = || (0..200).all(|_| prepare(place.path()).is_ok());
+        let all = std::thread::scope(|scope| {
+            let looks: Vec<_> = (0..4).map(|_| scope.spawn(look)).collect();
+            looks.into_iter().all(|one| one.join().unwrap())
+        });
+        assert!(all);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 
     #[test]

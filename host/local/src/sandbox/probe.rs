@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn problems_say_what_to_do() {
-        assert!(no_root().hint.contains("root"));
+        assert!(no_root().hint.contains("namespace"));
         let refused = io::Error::from_raw_os_error(libc::ENOSPC);
         assert!(no_namespaces(&refused).hint.contains("max_user_namespaces"));
     }
