@@ -161,10 +161,15 @@ SERVE
 }
 
 async fn scripts(bench: &Bench) {
+    let word = format!("{HOSTILE}\n\t{}", "x'\"$(y)é".repeat(8192));
     let script = "printf '%s' \"$WORD\" >/srv/word; touch /srv/\"done it\"";
-    let with = json!({ "script": script, "env": { "WORD": HOSTILE }, "creates": "/srv/done it" });
+    let with = json!({ "script": script, "env": { "WORD": word }, "creates": "/srv/done it" });
     twice(bench, "shell", with).await;
-    assert_eq!(bench.sh("cat /srv/word").await, HOSTILE);
+    let digest = darkroom_contract::sha256(word.as_bytes());
+    assert_eq!(
+        bench.sh("sha256sum </srv/word").await,
+        format!("{digest}  -\n")
+    );
     let with = json!({
         "script": "printf '%s\\n' \"$WORD\" >~/word", "unless": "grep -Fqx -- \"$WORD\" ~/word",
         "env": { "WORD": HOSTILE }, "user": "games",
