@@ -158,12 +158,12 @@ test:
 }
 
 /// Faults of four items, one of which can't be repaired where no device is seen.
-const FAULTS: &str = r#"
+const FAULTS: &str = r"
       mkdir -p /etc/network /boot/grub /etc/selinux
       printf 'auto eth0\niface eth0 inet static\n  address 10.0.0.5/24\n' > /etc/network/interfaces
       printf '0.0 0 0.0\n0\nLOCAL\n' > /etc/adjtime
       echo 'linux /boot/vmlinuz root=/dev/sda1 ro' > /boot/grub/grub.cfg
-      echo 'SELINUX=enforcing' > /etc/selinux/config"#;
+      echo 'SELINUX=enforcing' > /etc/selinux/config";
 
 #[test]
 fn items_and_risks_are_told_to_people_and_programs() {
