@@ -20,6 +20,7 @@ mod request;
 mod revive;
 mod script;
 mod step;
+mod windows;
 pub mod wrap;
 
 pub(crate) use file::slices;

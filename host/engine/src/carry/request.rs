@@ -9,13 +9,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkroom_contract::secret::Marker;
-use darkroom_contract::{FileContent, Step, StepKind};
+use darkroom_contract::{FileContent, Language, Step, StepKind};
 use darkroom_ecs::action::{CommandType, ContentEncoding, RunCommand, Tag};
 use darkroom_ecs::id::{InstanceId, RegionId};
 use darkroom_journal::RunId;
 
 use sha2::{Digest, Sha256};
 
+use super::windows;
 use super::wrap::{Place, RECEIPTS, Script, Secrets, Wrapped, hex, quote, wrap};
 use crate::operation::SecretForm;
 use crate::tags;
@@ -94,6 +95,13 @@ pub fn parcel(place: &Place, wrapped: &Wrapped) -> Parcel {
             command: wrapped.command(&place.run),
         };
     }
+    if wrapped.is_power_shell() {
+        let folder = windows::command_folder(place);
+        return Parcel {
+            command: windows::joined(&folder, &place.run),
+            file: Some((file, folder)),
+        };
+    }
     let folder = format!("{}.command", place.folder());
     Parcel {
         command: format!(
@@ -114,27 +122,28 @@ pub fn slice_name(index: u64) -> String {
 /// `sent` is what has been sent for a file.
 pub fn wrapped(step: &Step, place: &Place, sent: Option<&Sent>) -> Option<Wrapped> {
     let text = match &step.kind {
-        StepKind::Shell { script, .. } => {
+        StepKind::Shell { language, script } => {
             let open = step.environment.iter();
             let open: Vec<_> = open
                 .filter(|(_, value)| !is_secret(value))
                 .cloned()
                 .collect();
-            return Some(wrap(
-                place,
-                &Script {
-                    text: script,
-                    user: step.run_as.as_deref(),
-                    directory: step.directory.as_deref(),
-                    arguments: &step.arguments,
-                    secrets: if open.len() < step.environment.len() {
-                        Secrets::Environment
-                    } else {
-                        Secrets::None
-                    },
-                    environment: &open,
+            let script = Script {
+                text: script,
+                user: step.run_as.as_deref(),
+                directory: step.directory.as_deref(),
+                arguments: &step.arguments,
+                secrets: if open.len() < step.environment.len() {
+                    Secrets::Environment
+                } else {
+                    Secrets::None
                 },
-            ));
+                environment: &open,
+            };
+            return Some(match language {
+                Language::Sh => wrap(place, &script),
+                Language::PowerShell | Language::Cmd => windows::wrap(place, &script, *language),
+            });
         }
         StepKind::Write {
             path,
@@ -214,7 +223,7 @@ pub struct Sent {
 /// the script ends, however that is.
 fn beginning(path: &str, place: &Place) -> String {
     format!(
-        "set -eu\npath={}\nfolder=$(dirname \"$path\")\nnew=\"$folder/{}\"\nmkdir -p \"$folder\"\n[ ! -d \"$path\" ] || {{ echo \"$path is a folder\"; exit 1; }}\n{UNTIL_THE_END}umask 077\n",
+        "set -eu\npath={}\nfolder=${{path%/*}}\nnew=\"$folder/{}\"\nmkdir -p \"$folder/\"\n[ ! -d \"$path\" ] || {{ echo \"$path is a folder\"; exit 1; }}\n{UNTIL_THE_END}umask 077\n",
         quote(path),
         draft(place),
     )
@@ -240,9 +249,11 @@ fn ending(step: &Step) -> String {
     )
 }
 
+/// The digest of standard input: with a file's name it would be a line in which a name
+/// with a line break or a backslash is written in another way.
 fn check_digest(sha256: &str) -> String {
     format!(
-        "echo {}\"  $new\" | sha256sum -c --status || {{ rm -f \"$new\"; echo \"$path: the content that arrived is not what was sent\"; exit 1; }}\n",
+        "[ \"$(sha256sum < \"$new\" | cut -c 1-64)\" = {} ] || {{ rm -f \"$new\"; echo \"$path: the content that arrived is not what was sent\"; exit 1; }}\n",
         quote(sha256)
     )
 }
@@ -350,7 +361,7 @@ mod tests {
     fn secrets_are_in_no_command() {
         let marker = Marker::of("db");
         let kind = StepKind::Shell {
-            language: darkroom_contract::Language::Sh,
+            language: Language::Sh,
             script: "true".into(),
         };
         let mut run = Step::new(0, "run", kind);

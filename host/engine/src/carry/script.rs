@@ -4,7 +4,7 @@
 //! tells which (see [`super::wrap`]): not started, ended, or interrupted. Interrupted
 //! ones get a new attempt in a new receipt folder, at most [`INTERRUPTIONS`] times.
 
-use darkroom_ecs::action::RunCommand;
+use darkroom_ecs::action::{CommandType, RunCommand};
 use darkroom_journal::Waited;
 
 use super::file;
@@ -77,10 +77,11 @@ async fn until_taken(scope: &Scope, job: &Job<'_>, place: &Place) -> Result<Invo
         })
     })?;
     let parcel = parcel(place, &wrapped);
-    let (parcel, request) = (
-        &parcel,
-        &command(job.target, job.name, &parcel.command, job.timeout_seconds),
-    );
+    let mut request = command(job.target, job.name, &parcel.command, job.timeout_seconds);
+    if wrapped.is_power_shell() {
+        request.r#type = CommandType::PowerShell;
+    }
+    let (parcel, request) = (&parcel, &request);
     through_losses(scope, job.target, "send", |scope| async move {
         if let Some((form, text)) = &job.secrets {
             send_secret(&scope, job, *form, text, place).await?;

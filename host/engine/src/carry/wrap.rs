@@ -34,6 +34,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use super::windows;
+
 /// Where receipts are kept in the instance. Removed before the image is made.
 pub const RECEIPTS: &str = "/var/lib/darkroom";
 
@@ -116,20 +118,41 @@ pub fn escape(text: &str) -> String {
     text.replace('\'', "'\\''")
 }
 
-/// A wrapped script: a POSIX shell script that still has to be told its run.
+/// A wrapped script that still has to be told its run: one of the POSIX shell, or for
+/// Windows one of PowerShell (see [`super::windows`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrapped {
     body: String,
+    is_power_shell: bool,
 }
 
 impl Wrapped {
+    /// A text of PowerShell.
+    pub(super) fn power_shell(body: String) -> Self {
+        Self {
+            body,
+            is_power_shell: true,
+        }
+    }
+
+    /// Whether it is one of PowerShell.
+    pub fn is_power_shell(&self) -> bool {
+        self.is_power_shell
+    }
+
     /// As a command of its own, for the run with this id.
     pub fn command(&self, run: &str) -> String {
+        if self.is_power_shell {
+            return format!("$run = {}\n{}", windows::literal(run), self.body);
+        }
         format!("#!/bin/sh\nrun={}\n{}", quote(run), self.body)
     }
 
     /// As a file that is run with the run's id as its argument; the same in every run.
     pub fn file(&self) -> String {
+        if self.is_power_shell {
+            return format!("$run = $args[0]\n{}", self.body);
+        }
         format!("#!/bin/sh\nrun=$1\n{}", self.body)
     }
 }
@@ -169,7 +192,10 @@ pub fn wrap(place: &Place, script: &Script<'_>) -> Wrapped {
         Secrets::File => "wait \"$pid\"; code=$?\nrm -rf \"$d.secret\"\ncat \"$d/log\"\n",
     });
     body.push_str(RECEIPT);
-    Wrapped { body }
+    Wrapped {
+        body,
+        is_power_shell: false,
+    }
 }
 
 /// How the line of an interrupted script begins.
@@ -332,6 +358,9 @@ pub fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod hostile;
 
 #[cfg(test)]
 mod tests {
