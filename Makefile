@@ -5,12 +5,13 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SILENT:
-.PHONY: demo test setup packages target host components base check tests guests fixtures help
+.PHONY: demo test test-long bench setup packages bench-packages target host components base check tests guests fixtures help
 
 # Debian packages that the build and the local cloud need beyond Rust.
 PACKAGES := build-essential ca-certificates curl iproute2 mmdebstrap nftables uidmap
 DARKROOM := target/debug/darkroom
-GREETING := examples/01-web-server/greeting
+# The crates of components in the examples.
+EXAMPLES := examples/01-web-server/greeting examples/05-own-component/motd
 GUESTS := target/guests
 
 # $(call part,NAME): times the rest of a recipe.
@@ -19,6 +20,8 @@ part = start=$$SECONDS; trap 'code=$$?; printf "%s: %d s%s\n" "$(1)" $$((SECONDS
 help:
 	echo 'make demo   set up, then build examples/01-web-server on this machine'
 	echo 'make test   set up, then run every test'
+	echo 'make test-long   the same tests with their long sweeps'
+	echo 'make bench  figures, as ratios to raw floors and to peers in the same run'
 
 demo: setup base
 	$(DARKROOM) build examples/01-web-server/image.yaml
@@ -65,7 +68,7 @@ host: packages
 components: target host
 	$(call part,components)
 	$(DARKROOM) component build components --out-dir target/components --target-dir $(GUESTS)
-	$(DARKROOM) component build $(GREETING) --target-dir $(GUESTS)
+	for crate in $(EXAMPLES); do $(DARKROOM) component build $$crate --target-dir $(GUESTS); done
 
 # The base root file system of the local cloud, as every instance's image. An ordinary
 # user who lacks something is told the command; his tests go on without instances.
@@ -87,7 +90,7 @@ guests: components
 	$(call part,guests)
 	cargo test --manifest-path components/Cargo.toml --workspace --target-dir $(GUESTS)
 	cargo test --manifest-path sdk/rust/Cargo.toml --target-dir $(GUESTS)
-	cargo test --manifest-path $(GREETING)/Cargo.toml --target-dir $(GUESTS)
+	for crate in $(EXAMPLES); do cargo test --manifest-path $$crate/Cargo.toml --target-dir $(GUESTS); done
 
 # With CI=true a test that says 'not run' is a failure, unless what it lacks is the folder
 # of conformance data, which lies outside the tree.
@@ -100,6 +103,27 @@ tests: host components base
 	  printf '\nSome tests did not run:\n%s\n' "$$missing"
 	  if [ "$${CI:-}" = true ] && grep -v 'shared' <<< "$$missing" >/dev/null; then exit 1; fi
 	fi
+
+# The same tests, each as long as it can be.
+test-long: setup base
+	$(call part,test-long)
+	DARKROOM_LONG=1 cargo test --workspace -- --show-output | tee target/tests-long.log
+
+# What is measured against.
+bench-packages: packages
+	if ! dpkg-query -W -f='$${db:Status-Status}' buildah 2>/dev/null | grep -qx installed; then
+	  if [ "$$(id -u)" = 0 ]; then
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends buildah
+	  else
+	    echo 'bench: install buildah to be measured against it' >&2
+	  fi
+	fi
+
+# Optimized, and built for this alone.
+bench: bench-packages
+	$(call part,bench)
+	cargo bench -p darkroom-local --bench layer_commit
+	cargo bench -p darkroom-tests --bench many_builds
 
 # Builds the conformance component in every language and keeps what came of it. The kept
 # components must run for ever, so this is for a new language or a new contract only; the

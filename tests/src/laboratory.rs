@@ -1,7 +1,7 @@
 //! A cloud on the sim driver and an engine, joined in memory: the same bytes, signatures
 //! and parsing as over HTTP, without a socket.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,10 +20,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::guests;
+use crate::simulated_clock::SimulatedClock;
 
 /// A laboratory of its own for one test.
 pub struct Laboratory {
     folder: TempDir,
+    /// The time, when it is simulated.
+    clock: Option<SimulatedClock>,
     /// How many builds have begun, in the place of random bytes.
     begun: AtomicU32,
     /// The cloud.
@@ -40,19 +43,37 @@ impl Laboratory {
 
     /// An empty one whose components are called with these limits.
     pub async fn with(config: Config) -> Self {
+        Self::make(config, None).await
+    }
+
+    /// An empty one in which engine and cloud live in simulated time.
+    pub async fn in_time_of(clock: &SimulatedClock) -> Self {
+        Self::make(Config::default(), Some(clock.clone())).await
+    }
+
+    async fn make(config: Config, clock: Option<SimulatedClock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let service = open_cloud(&folder.path().join("local")).await;
+        let mut settings =
+            darkroom_local::Settings::new(folder.path().join("local"), DriverKind::Sim);
+        if let Some(clock) = &clock {
+            settings.clock = Arc::new(clock.clone());
+        }
+        let service = Service::open(settings).await.unwrap();
         let runtime = Runtime::new(config).unwrap();
         guests::system_folder(&runtime, &folder.path().join("components"));
         let engine = Engine::open(Settings {
             state: folder.path().join("state"),
             runtime,
-            clock: Arc::new(SystemClock),
+            clock: match &clock {
+                Some(clock) => Arc::new(clock.clone()),
+                None => Arc::new(SystemClock),
+            },
         })
         .await
         .unwrap();
         Self {
             folder,
+            clock,
             begun: AtomicU32::new(0),
             service,
             engine,
@@ -74,7 +95,14 @@ impl Laboratory {
         };
         let endpoint: Endpoint = "http://localhost".parse().unwrap();
         let transport = Arc::new(self.service.transport());
-        Arc::new(Client::builder(transport, credentials, fixed(endpoint)).build())
+        let mut builder = Client::builder(transport, credentials, fixed(endpoint));
+        if let Some(clock) = self.clock.clone() {
+            let also = clock.clone();
+            builder = builder
+                .now(Arc::new(move || clock.now()))
+                .sleep(Arc::new(move |time| also.sleep(time)));
+        }
+        Arc::new(builder.build())
     }
 
     /// Asks the cloud's admin API.
@@ -146,16 +174,13 @@ impl Laboratory {
             let events = Arc::clone(&events);
             move |event: &Event| events.lock().unwrap().push(event.clone())
         });
-        let drive = Drive::new(self.client(0), Pace::LOCAL, watcher);
+        // Simulated clouds are as slow as real ones.
+        let pace = self.clock.as_ref().map_or(Pace::LOCAL, |_| Pace::REMOTE);
+        let drive = Drive::new(self.client(0), pace, watcher);
         let outcome = self.engine.drive(&run, drive).await.unwrap();
         let events = std::mem::take(&mut *events.lock().unwrap());
         (outcome, events)
     }
-}
-
-async fn open_cloud(root: &Path) -> Service {
-    let settings = darkroom_local::Settings::new(root, DriverKind::Sim);
-    Service::open(settings).await.unwrap()
 }
 
 /// A region's id.

@@ -15,4 +15,5 @@ pub mod fixtures;
 pub mod guests;
 pub mod house;
 pub mod laboratory;
+pub mod simulated_clock;
 pub mod tenant;

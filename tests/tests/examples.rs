@@ -141,6 +141,97 @@ fn a_web_server_whose_greeting_was_edited() {
     );
 }
 
+/// The test cases of a build, all of which must have passed.
+fn passed(manifest: &Value) -> Vec<String> {
+    assert_eq!(manifest["status"], "SUCCESS", "{manifest:#}");
+    manifest["roles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|role| role["cases"].as_array().unwrap())
+        .map(|case| {
+            assert_eq!(case["status"], "passed", "{case}");
+            case["name"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// An example's folder in a house, without what was made of it.
+fn example(house: &House, name: &str) -> PathBuf {
+    let folder = house.path("tree/examples").join(name);
+    copy(&workspace().join("examples").join(name), &folder);
+    folder
+}
+
+#[test]
+fn a_hardened_base() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let template = example(&house, "02-hardened-base").join("image.yaml");
+    house.succeed(&["build", template.to_str().unwrap()]);
+    let cases = passed(&house.manifest());
+    assert!(cases.len() >= 6, "{cases:?}");
+}
+
+#[test]
+fn an_application_with_files_and_a_secret() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let template = example(&house, "03-app-with-files-and-secrets").join("image.yaml");
+    let secret = "correct horse & $(battery) staple";
+    let output = house
+        .command(&["build", template.to_str().unwrap()])
+        .env("DATABASE_PASSWORD", secret)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(!said.contains("battery"), "{said}");
+    passed(&house.manifest());
+}
+
+#[test]
+fn one_image_for_two_regions_and_another_account() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let template = example(&house, "04-two-regions-and-accounts").join("image.yaml");
+    house.succeed(&["build", template.to_str().unwrap(), "-p", "team=research"]);
+    let manifest = house.manifest();
+    passed(&manifest);
+    let regions = manifest["regions"].as_array().unwrap();
+    let places: Vec<_> = regions.iter().map(|one| &one["region"]).collect();
+    assert_eq!(places, ["cn-hangzhou", "cn-beijing"]);
+    for one in regions {
+        assert_eq!(one["shared_with"].as_array().unwrap().len(), 1, "{one}");
+    }
+}
+
+#[test]
+fn a_component_of_ones_own_brings_its_test() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let folder = guest_sources(&house).join("examples/05-own-component");
+    house.succeed(&[
+        "component",
+        "build",
+        folder.join("motd").to_str().unwrap(),
+        "--target-dir",
+        &guests(),
+    ]);
+    let template = folder.join("image.yaml");
+    house.succeed(&["build", template.to_str().unwrap()]);
+    let cases = passed(&house.manifest());
+    assert!(cases.len() >= 4, "{cases:?}");
+}
+
 #[test]
 fn an_edited_system_component_is_used_without_touching_the_host() {
     let house = House::new(darkroom_tests::house::Driver::Sim);

@@ -34,7 +34,7 @@ pub fn not_run() -> bool {
     !root
 }
 
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     std::env::var_os("DARKROOM_TEST_CACHE")
         .map_or_else(|| PathBuf::from("/var/cache/darkroom"), PathBuf::from)
 }
