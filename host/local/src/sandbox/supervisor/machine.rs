@@ -59,7 +59,7 @@ const DEVICES: [&CStr; 6] = [c"null", c"zero", c"full", c"random", c"urandom", c
 /// work here, and timers that would disturb builds, are masked. systemd in a
 /// container reads its own arguments as the kernel's command line.
 const INIT: &CStr = c"/sbin/init";
-const ARGUMENTS: [&CStr; 7] = [
+const ARGUMENTS: [&CStr; 8] = [
     INIT,
     c"--unit=multi-user.target",
     c"systemd.mask=sys-kernel-debug.mount",
@@ -67,6 +67,8 @@ const ARGUMENTS: [&CStr; 7] = [
     c"systemd.mask=e2scrub_reap.service",
     c"systemd.mask=apt-daily.timer",
     c"systemd.mask=apt-daily-upgrade.timer",
+    // No module can be loaded in a namespace; newer versions fail instead of skipping it.
+    c"systemd.mask=systemd-modules-load.service",
 ];
 
 /// What a boot is made from.
