@@ -33,6 +33,7 @@ use crate::operation::{Condition, Operation};
 use crate::secret::Vault;
 use crate::survey;
 use crate::trouble::{Trouble, of_call};
+use undo::Snapshots;
 
 /// How often the cloud is asked about something that takes its time: first after
 /// `first`, then each time half as long again, up to `most`.
@@ -345,7 +346,18 @@ impl World for Cloud {
                 region,
                 run,
                 purpose,
-            } => self.discard_images(region, run, purpose).await,
+            } => {
+                self.discard_images(region, run, purpose, Snapshots::Go)
+                    .await
+            }
+            Operation::DiscardImagesOnly {
+                region,
+                run,
+                purpose,
+            } => {
+                self.discard_images(region, run, purpose, Snapshots::Stay)
+                    .await
+            }
         }
     }
 

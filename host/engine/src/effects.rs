@@ -78,7 +78,8 @@ pub fn of(operation: &Operation) -> Class {
         | Operation::Survey { .. } => Class::Read,
         Operation::ReleaseInstances { .. }
         | Operation::RemoveNetwork { .. }
-        | Operation::DiscardImages { .. } => Class::State,
+        | Operation::DiscardImages { .. }
+        | Operation::DiscardImagesOnly { .. } => Class::State,
     }
 }
 

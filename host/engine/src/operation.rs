@@ -144,6 +144,16 @@ pub enum Operation {
         /// The tag `darkroom:purpose`.
         purpose: String,
     },
+    /// Undo of `CreateImage` from a snapshot that isn't the run's: its images for this
+    /// purpose go, and the snapshot stays.
+    DiscardImagesOnly {
+        /// The region.
+        region: RegionId,
+        /// The tag `darkroom:run`.
+        run: RunId,
+        /// The tag `darkroom:purpose`.
+        purpose: String,
+    },
 }
 
 /// How the value of a secret is written into a text.

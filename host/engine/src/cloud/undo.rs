@@ -24,6 +24,15 @@ const SETTLED: SignedDuration = SignedDuration::from_secs(20);
 /// Accounts that one ModifyImageSharePermission takes.
 const SHARED_AT_ONCE: usize = 10;
 
+/// What becomes of the snapshots of an image that is discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Snapshots {
+    /// They were made for it.
+    Go,
+    /// It was made of them.
+    Stay,
+}
+
 impl Cloud {
     /// Deletes the run's instances for `purpose`; none left is success.
     pub(super) async fn release_instances(
@@ -86,6 +95,7 @@ impl Cloud {
         region: &RegionId,
         run: &RunId,
         purpose: &str,
+        snapshots: Snapshots,
     ) -> Result<Value, Failure<Trouble>> {
         let action = DescribeImages {
             region_id: region.clone(),
@@ -96,9 +106,12 @@ impl Cloud {
         };
         let found = self.call(region, &action).await?.images.image;
         for image in &found {
-            self.discard_image(region, run, purpose, image).await?;
+            self.discard_image(region, run, purpose, image, snapshots)
+                .await?;
         }
-        self.discard_snapshots(region, run, purpose).await?;
+        if snapshots == Snapshots::Go {
+            self.discard_snapshots(region, run, purpose).await?;
+        }
         Ok(json!(
             found.iter().map(|one| &one.image_id).collect::<Vec<_>>()
         ))
@@ -112,6 +125,7 @@ impl Cloud {
         run: &RunId,
         purpose: &str,
         image: &Image,
+        snapshots: Snapshots,
     ) -> Result<(), Failure<Trouble>> {
         let unfinished = [ImageStatus::Creating, ImageStatus::Waiting];
         let mut image = image.clone();
@@ -134,7 +148,8 @@ impl Cloud {
         }
         self.unshare(region, &image.image_id).await?;
         let disks = image.disk_device_mappings.disk_device_mapping.iter();
-        for disk in disks.filter(|disk| !disk.snapshot_id.is_empty()) {
+        let disks = disks.filter(|disk| !disk.snapshot_id.is_empty());
+        for disk in disks.filter(|_| snapshots == Snapshots::Go) {
             let action = TagResources {
                 region_id: region.clone(),
                 resource_type: "snapshot".into(),

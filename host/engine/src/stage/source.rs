@@ -1,6 +1,7 @@
 //! The temporary image of an instance or a snapshot that a template is built from.
 //!
-//! The instance goes on as it is; the image goes with its snapshots at the end.
+//! The instance goes on as it is. The image goes at the end, and with it the snapshots
+//! that were made for it; the template's own snapshot stays.
 
 use darkroom_ecs::action::{CommaList, CreateImage, DescribeImages};
 use darkroom_journal::UndoKey;
@@ -39,10 +40,21 @@ pub(crate) async fn make(
         ..CreateImage::default()
     };
     let operation = Operation::ecs(&work.region, &request).map_err(Stop::Failed)?;
-    let undo = Operation::DiscardImages {
-        region: work.region.clone(),
-        run: work.run.clone(),
-        purpose: tags::SOURCE.into(),
+    let (region, run) = (work.region.clone(), work.run.clone());
+    let purpose = tags::SOURCE.to_owned();
+    // An image of a snapshot stands on that very snapshot, which is somebody's.
+    let undo = if request.snapshot_id.is_some() {
+        Operation::DiscardImagesOnly {
+            region,
+            run,
+            purpose,
+        }
+    } else {
+        Operation::DiscardImages {
+            region,
+            run,
+            purpose,
+        }
     };
     let (value, undo) = scope.run_undoable(operation, undo).await?;
     let image = answer::<CreateImage>(value)?.image_id;
