@@ -98,8 +98,11 @@ impl CallError {
 
     /// Adds what the guest left behind.
     pub(crate) fn with_traces(mut self, error: Option<&Error>, state: &State) -> Self {
-        self.0.backtrace = error.map(backtrace).unwrap_or_default();
         self.0.stderr = state.stderr.text();
+        let mute = self.0.stderr.is_empty();
+        self.0.backtrace = error
+            .map(|error| backtrace(error, mute))
+            .unwrap_or_default();
         self.0
             .messages
             .clone_from(&state.session.reported().messages);
@@ -237,36 +240,49 @@ pub(crate) fn classify(error: &Error, state: &State, limits: &Limits, started: b
     }
 }
 
-fn backtrace(error: &Error) -> Vec<String> {
+/// The frames that tell something; of a guest that said nothing itself, any.
+fn backtrace(error: &Error, mute: bool) -> Vec<String> {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
-    let frames: Vec<_> = trace.frames().iter().filter_map(frame).collect();
+    let telling = trace.frames().iter().filter(|frame| tells(frame));
+    let mut frames: Vec<_> = telling.map(words).collect();
+    if frames.is_empty() && mute {
+        frames = trace.frames().iter().map(words).collect();
+    }
     let more = frames.len().saturating_sub(FRAMES);
-    let mut frames: Vec<_> = frames.into_iter().take(FRAMES).collect();
+    frames.truncate(FRAMES);
     if more > 0 {
         frames.push(format!("… {more} more"));
     }
     frames
 }
 
-/// A frame in words; none where they would tell nobody anything: a function without a
-/// name, or one of an interpreter.
-fn frame(frame: &FrameInfo) -> Option<String> {
-    let name = readable(frame.func_name()?);
+/// Whether a frame tells anybody anything: it has a name, and is none of an interpreter.
+fn tells(frame: &FrameInfo) -> bool {
     let module = frame.module().name().unwrap_or_default();
-    if INTERPRETERS.iter().any(|known| module.starts_with(known)) || name.starts_with("adapter ") {
-        return None;
-    }
+    frame
+        .func_name()
+        .is_some_and(|name| !name.starts_with("adapter "))
+        && !INTERPRETERS.iter().any(|known| module.starts_with(known))
+}
+
+/// A frame in words.
+fn words(frame: &FrameInfo) -> String {
+    let module = frame.module().name().unwrap_or("module");
     let place = frame
         .symbols()
         .first()
         .and_then(|symbol| Some((symbol.file()?, symbol.line()?)));
-    Some(match (place, frame.module_offset()) {
+    let name = match frame.func_name() {
+        Some(name) => readable(name),
+        None => format!("function {}", frame.func_index()),
+    };
+    match (place, frame.module_offset()) {
         (Some((file, line)), _) => format!("{name} ({file}:{line})"),
-        (None, Some(offset)) if !module.is_empty() => format!("{name} ({module}, 0x{offset:x})"),
-        _ => name,
-    })
+        (None, Some(offset)) => format!("{name} ({module}, 0x{offset:x})"),
+        (None, None) => format!("{name} ({module})"),
+    }
 }
 
 /// A name as the author wrote it. It is foreign text that ends up on a terminal: one

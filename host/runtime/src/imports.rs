@@ -196,6 +196,40 @@ mod tests {
         assert_eq!(imported, table);
     }
 
+    /// The lines of each interface, without comments.
+    fn printed(wit: &str) -> Vec<(String, String)> {
+        let mut resolve = wit_parser::Resolve::default();
+        let package = resolve.push_str("component.wit", wit).unwrap();
+        let mut printer = wit_component::WitPrinter::default();
+        printer.emit_docs(false);
+        printer.print(&resolve, package, &[]).unwrap();
+        let text = printer.output.to_string();
+        let mut interface = String::new();
+        let mut lines = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if line.ends_with('{') {
+                line.clone_into(&mut interface);
+            }
+            lines.push((interface.clone(), line.to_owned()));
+        }
+        lines
+    }
+
+    /// The contract of the first release is frozen: functions may be added, and none may
+    /// change or go.
+    #[test]
+    fn what_was_in_0_1_0_is_there_unchanged() {
+        let frozen = include_str!("../../../tests/fixtures/component-0.1.0.wit");
+        let (frozen, present) = (printed(frozen), printed(pack::WIT));
+        assert!(frozen.len() > 80, "{frozen:#?}");
+        for line in frozen {
+            assert!(
+                present.contains(&line),
+                "{line:?} is missing or has changed"
+            );
+        }
+    }
+
     #[test]
     fn imports_are_judged_by_name() {
         let problem = |name: &str| check_names(&[name.to_owned()]).unwrap_err().to_string();
