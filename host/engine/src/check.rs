@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use darkroom_contract::{FileContent, Inputs, Language, PathPart, Role, Step, StepKind, sha256};
 use darkroom_runtime::{Component, Runtime};
+use darkroom_template::lock::{Lock, LockedComponent, Pinning, Used};
 use darkroom_template::{
     BuildItem, Copy, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, Run, SecretFrom,
     SourceFile, Span, Spanned, TestItem, Uses, UsesRef, draft, parse,
 };
-use darkroom_template::lock::{Lock, LockedComponent, Pinning, Used};
 use serde_json::{Map, Value, json};
 
 use crate::carry::Material;

@@ -21,6 +21,10 @@ use crate::{Scope, Stop};
 /// Slices that one operation reads.
 const SLICES: u64 = 64;
 
+/// Bytes of an output that are kept: its end. A command that prints for ever fills its own
+/// disk, and must not fill that of the host.
+const LONGEST: u64 = 256 << 20;
+
 /// How long measuring and compressing a file in the instance may take.
 const SEAL_SECONDS: u32 = 600;
 
@@ -49,7 +53,7 @@ pub(super) async fn keep(
             .map_err(|error| Stop::Failed(Trouble::file("write", to, &error)))?;
         return measure(folder, to);
     }
-    bring(scope, keeper, log, &format!("{log}.gz"), to).await
+    bring(scope, keeper, log, &format!("{log}.gz"), to, Some(LONGEST)).await
 }
 
 fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
@@ -58,17 +62,19 @@ fn measure(folder: &RunFolder, path: &str) -> Result<Measured, Stop> {
         .map_err(|error| Stop::Failed(Trouble::file("read", path, &error)))
 }
 
-/// Brings a file of the instance to `to`, whatever its size; `packed` is where it is
-/// compressed there.
+/// Brings a file of the instance to `to`, or the last `most` bytes of it and a line that
+/// says so; `packed` is where it is compressed there.
 pub(super) async fn bring(
     scope: &Scope,
     keeper: Keeper<'_>,
     path: &str,
     packed: &str,
     to: &str,
+    most: Option<u64>,
 ) -> Result<Measured, Stop> {
+    let seal = &seal(path, packed, most);
     through_losses(scope, keeper.target, "fetch", |scope| async move {
-        fetch(&scope, keeper, path, packed, to).await
+        fetch(&scope, keeper, path, packed, to, seal).await
     })
     .await
 }
@@ -80,9 +86,10 @@ async fn fetch(
     path: &str,
     packed: &str,
     to: &str,
+    seal: &str,
 ) -> Result<Option<Measured>, Stop> {
     let Keeper { target, folder, .. } = keeper;
-    let request = command(target, "measure output", &seal(path, packed), SEAL_SECONDS);
+    let request = command(target, "measure output", seal, SEAL_SECONDS);
     let ended = script::send(scope, target, &request, "", SEAL_SECONDS).await?;
     if ended.is_lost() {
         return Ok(None);
@@ -148,11 +155,16 @@ async fn fetch(
 /// The script that compresses `path` and says the size and digest of what it has
 /// compressed. A daemon may go on writing to the file, so that is measured and not the
 /// file, which is another one a moment later.
-fn seal(path: &str, packed: &str) -> String {
+fn seal(path: &str, packed: &str, most: Option<u64>) -> String {
+    let (path, packed) = (quote(path), quote(packed));
+    let pack = match most {
+        None => format!("gzip -1 -c {path} > {packed}"),
+        Some(most) => format!(
+            "if [ \"$(wc -c < {path})\" -gt {most} ]; then {{ echo 'darkroom: the beginning of this output was left out'; tail -c {most} {path}; }} | gzip -1 -c > {packed}; else gzip -1 -c {path} > {packed}; fi"
+        ),
+    };
     format!(
-        "gzip -1 -c {path} > {packed} && printf '%s %s %s\\n' \"$(gzip -d -c < {packed} | wc -c)\" \"$(gzip -d -c < {packed} | sha256sum | cut -d' ' -f1)\" \"$(wc -c < {packed})\"\n",
-        path = quote(path),
-        packed = quote(packed),
+        "{pack} && printf '%s %s %s\\n' \"$(gzip -d -c < {packed} | wc -c)\" \"$(gzip -d -c < {packed} | sha256sum | cut -d' ' -f1)\" \"$(wc -c < {packed})\"\n",
     )
 }
 
@@ -211,11 +223,39 @@ mod tests {
         };
         // Somebody goes on writing between the two halves of the script.
         let daemon = format!("&& echo more >> {} && printf", quote(&path));
-        let sealed = parse(&run(&seal(&path, &packed).replace("&& printf", &daemon))).unwrap();
+        let sealed = parse(&run(
+            &seal(&path, &packed, None).replace("&& printf", &daemon)
+        ))
+        .unwrap();
         let folder = RunFolder::at(root.path().to_owned());
         assert_eq!(sealed.packed, folder.measure("packed.gz").unwrap().size);
         unpack(&folder, "packed.gz", "log").unwrap();
         assert_eq!(folder.measure("log").unwrap(), sealed.content);
         assert_eq!(folder.read("log").unwrap(), b"one two");
+    }
+
+    #[test]
+    fn of_a_log_that_is_too_long_the_end_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+        let (path, packed) = (at("log"), at("packed.gz"));
+        let folder = RunFolder::at(root.path().to_owned());
+        for (most, wanted) in [
+            (7, "one two"),
+            (
+                3,
+                "darkroom: the beginning of this output was left out\ntwo",
+            ),
+        ] {
+            std::fs::write(&path, "one two").unwrap();
+            let text = seal(&path, &packed, Some(most));
+            let out = std::process::Command::new("sh")
+                .args(["-c", &text])
+                .output();
+            let sealed = parse(&String::from_utf8(out.unwrap().stdout).unwrap()).unwrap();
+            unpack(&folder, "packed.gz", "kept").unwrap();
+            assert_eq!(folder.measure("kept").unwrap(), sealed.content);
+            assert_eq!(folder.read("kept").unwrap(), wanted.as_bytes());
+        }
     }
 }

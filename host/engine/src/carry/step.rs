@@ -147,7 +147,7 @@ async fn commanded(
             folder: &hands.folder,
             hides: hands.hides,
         };
-        log::bring(scope, keeper, remote, &packed, &to).await?;
+        log::bring(scope, keeper, remote, &packed, &to, None).await?;
         record.collected = Some(to);
     }
     Ok(())

@@ -116,7 +116,9 @@ impl Cloud {
                 slices.map(move |(name, slice)| (format!("{part}-{name}"), slice))
             })
             .map(|(name, slice)| async move {
+                // A resume may have been given another value, which is another request.
                 let token = Uuid::new_v5(&attempt.token, name.as_bytes());
+                let token = Uuid::new_v5(&token, &Sha256::digest(slice));
                 self.send_file(target, folder, &name, slice, token).await
             })
             .map(FutureExt::boxed)

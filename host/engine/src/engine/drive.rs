@@ -135,6 +135,9 @@ impl Engine {
             );
         }
         let checked = self.recheck(run, header, folder)?;
+        for warning in &checked.warnings {
+            warn(events, warning.to_string());
+        }
         let vault = self.vault(run, &checked, &drive.secrets).await?;
         warn_of_short(&vault, events);
         cloud.hold(vault);
@@ -346,14 +349,19 @@ fn about(header: &Header, folder: &RunFolder) -> About {
 
 fn warn_of_short(vault: &Vault, events: &Events) {
     for name in vault.short() {
-        events.tell(Kind::Message {
-            path: "prepare".into(),
-            level: Level::Warning,
-            text: format!(
-                "the secret {name} has less than {SHORTEST} bytes: it can't be masked in outputs"
-            ),
-        });
+        let text = format!(
+            "the secret {name} has less than {SHORTEST} bytes: it can't be masked in outputs"
+        );
+        warn(events, text);
     }
+}
+
+fn warn(events: &Events, text: String) {
+    events.tell(Kind::Message {
+        path: "prepare".into(),
+        level: Level::Warning,
+        text,
+    });
 }
 
 fn stage_time(stage: &StageSummary) -> StageTime {
