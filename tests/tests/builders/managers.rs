@@ -27,6 +27,7 @@ createrepo_c -q /srv/rpm/one
 createrepo_c -q /srv/rpm/two"#;
 
 /// An instance with a way out, or none where the long tier is not asked for.
+#[expect(clippy::print_stdout, reason = "a test that does not run says so")]
 async fn bench(name: &str, packages: &[&str]) -> Option<Bench> {
     if std::env::var_os("DARKROOM_LONG").is_none() {
         println!("long tier: {name}");
