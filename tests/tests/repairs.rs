@@ -417,3 +417,51 @@ chmod 755 /usr/local/bin/apt-get
         again.found()
     );
 }
+
+/// Debian's own kernel with an initramfs that lacks the drivers of the boot disk, on a root
+/// that is also reached as a disk's would be.
+const KERNEL: &str = r"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q && apt-get install -y -q --no-install-recommends linux-image-cloud-amd64 initramfs-tools || exit 1
+sed -i 's/^MODULES=.*/MODULES=list/' /etc/initramfs-tools/initramfs.conf
+update-initramfs -u && mkdir /mnt/disk && mount --bind / /mnt/disk
+";
+
+/// The same, made by dracut.
+const DRACUT: &str = r#"
+export DEBIAN_FRONTEND=noninteractive
+apt-get install -y -q --no-install-recommends dracut || exit 1
+echo 'omit_drivers+=" virtio_blk "' > /etc/dracut.conf.d/omit.conf
+dracut --force "/boot/initrd.img-$(ls /lib/modules)" "$(ls /lib/modules)"
+rm /etc/dracut.conf.d/omit.conf
+"#;
+
+/// What stands in for tools in the trees above is itself tried here: the real tools.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_initramfs_of_a_real_kernel_gets_its_drivers() {
+    if std::env::var_os("DARKROOM_LONG").is_none() {
+        println!("long tier: the initramfs of a real kernel");
+        return;
+    }
+    let Some(bench) = Bench::boot_with(100).await else {
+        return;
+    };
+    let items = json!({ "items": ["virtio", "nvme"] });
+    for (plant, driver) in [(KERNEL, "virtio_pci, virtio_blk"), (DRACUT, "virtio_blk")] {
+        // Its output is long, and a package's installation takes longer than a minute.
+        bench
+            .sh(&format!(
+                "{{ {plant}\n}} > /root/log 2>&1 || {{ tail /root/log; exit 1; }}"
+            ))
+            .await;
+        let tried = repair(&bench, items.clone(), "/mnt/disk").await;
+        let (status, message) = tried.item("GUESTOS.Virtio");
+        assert_eq!(status, ItemStatus::Repaired, "{message}");
+        assert!(
+            message.starts_with(&format!("{driver} put into /boot/")),
+            "{message}"
+        );
+        let again = repair(&bench, items.clone(), "/").await;
+        assert_eq!((again.found().len(), again.steps.len()), (0, 2));
+    }
+}
