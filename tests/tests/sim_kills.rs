@@ -187,3 +187,42 @@ fn killed_while_a_failed_run_cleans_up() {
     assert_eq!(house.manifest()["status"], "FAILED");
     assert!(books(&house).0.is_empty());
 }
+
+/// A network is found by its tags, however far it has come.
+#[test]
+fn killed_while_a_network_is_made() {
+    let house = house();
+    assert!(killed(&house, "engine.network", 1));
+    house.run(&["runs", "cancel", "last"]);
+    assert_eq!(house.manifest()["status"], "CANCELLED");
+    assert!(books(&house).0.is_empty());
+}
+
+/// What was published is kept all at once: who cancels after that has the images, and
+/// they are named; nothing else is left.
+#[test]
+fn killed_and_cancelled_after_the_images_are_kept() {
+    let house = house();
+    assert!(killed(&house, "engine.kept", 1));
+    house.run(&["runs", "cancel", "last"]);
+    let manifest = house.manifest();
+    assert_eq!(manifest["status"], "CANCELLED");
+    let regions = manifest["regions"].as_array().unwrap();
+    assert_eq!(regions.len(), 2);
+    assert!(regions.iter().all(|one| one["image"].is_string()));
+    let kept = [("image".to_owned(), 2), ("snapshot".to_owned(), 2)];
+    assert_eq!(books(&house).0, BTreeMap::from(kept));
+}
+
+/// The same a moment before: nothing is kept, and nothing is named.
+#[test]
+fn killed_and_cancelled_before_the_images_are_kept() {
+    let house = house();
+    // The sixth record is the distribution's.
+    assert!(killed(&house, "journal.stage", 6));
+    house.run(&["runs", "cancel", "last"]);
+    let manifest = house.manifest();
+    assert_eq!(manifest["status"], "CANCELLED");
+    assert_eq!(manifest["regions"], json!([]));
+    assert!(books(&house).0.is_empty());
+}

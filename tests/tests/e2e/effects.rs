@@ -107,13 +107,22 @@ fn every_effect_came_as_a_signed_request_of_the_account() {
     let wanted = [
         ("CopyImage", 1),
         ("CreateImage", 1),
+        ("CreateSecurityGroup", 1),
+        ("CreateVSwitch", 1),
+        ("CreateVpc", 1),
         ("DeleteInstance", 2),
+        ("DeleteSecurityGroup", 1),
+        ("DeleteVSwitch", 1),
+        ("DeleteVpc", 1),
         ("ModifyImageAttribute", 2),
         ("ModifyImageSharePermission", 2),
+        ("ModifySecurityGroupPolicy", 1),
         ("RebootInstance", 1),
         ("RunInstances", 2),
         ("SendFile", 1),
         ("StopInstance", 1),
+        // The snapshots of the image and of its copy.
+        ("TagResources", 2),
     ];
     assert_eq!(counts, BTreeMap::from(wanted));
 
