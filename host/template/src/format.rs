@@ -17,6 +17,10 @@ use crate::yaml::{self, Data, Node};
 /// broken.
 const WIDTH: usize = 100;
 
+/// How far right a line may begin: the formatter's parser keeps a bit for each column
+/// of indentation, and panics for lack of bits.
+const FARTHEST: usize = 60;
+
 /// Formatting what was formatted changes nothing; a comment that moves once may take
 /// another turn to get there.
 const TURNS: usize = 4;
@@ -29,6 +33,9 @@ const TURNS: usize = 4;
 pub fn format(source: &str, file_name: &str) -> Result<String, Mistakes> {
     let file = Arc::new(SourceFile::new(file_name, source));
     let before = yaml::read(&file)?;
+    if is_too_far_right(source) {
+        return Err(refused(&file, &before));
+    }
     let mut text = source.trim_start_matches('\u{feff}').to_owned();
     for _ in 0..TURNS {
         let next = turn(&text).ok_or_else(|| refused(&file, &before))?;
@@ -47,6 +54,19 @@ pub fn format(source: &str, file_name: &str) -> Result<String, Mistakes> {
 }
 
 fn turn(text: &str) -> Option<String> {
+    // It may also meet what nobody has met yet; then the text is left alone as well.
+    std::panic::catch_unwind(|| laid_out(text)).ok().flatten()
+}
+
+/// Whether a line begins further right than the formatter's parser can count.
+fn is_too_far_right(text: &str) -> bool {
+    text.lines().any(|line| {
+        let begins = line.trim_start_matches([' ', '-', '?']);
+        line.len() - begins.len() > FARTHEST
+    })
+}
+
+fn laid_out(text: &str) -> Option<String> {
     let options = FormatOptions {
         layout: LayoutOptions {
             print_width: WIDTH,
@@ -98,7 +118,10 @@ fn key(key: &yaml::Key) -> &str {
 
 /// The comments of a text, in order.
 fn comments(text: &str) -> Option<Vec<String>> {
-    let tree = yaml_parser::parse(text.trim_start_matches('\u{feff}')).ok()?;
+    let text = text.trim_start_matches('\u{feff}');
+    let tree = std::panic::catch_unwind(|| yaml_parser::parse(text))
+        .ok()?
+        .ok()?;
     let comments = tree
         .descendants_with_tokens()
         .filter(|found| found.kind() == yaml_parser::SyntaxKind::COMMENT)

@@ -61,11 +61,19 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// A mistake at `span` of `source`.
+    /// A mistake at `span` of `source`. Only the first line of the span is marked: a
+    /// bracket around half the file helps nobody.
     pub fn new(source: &Arc<SourceFile>, span: Span, message: impl Into<String>) -> Self {
+        let inside = source.text().get(span.start..span.end).unwrap_or("");
+        let first = inside.split(['\n', '\r']).next().unwrap_or("");
+        let seen = match first.trim_end() {
+            "" => first,
+            seen => seen,
+        };
+        let span = Span::new(span.start, span.start + seen.len());
         let (line, column) = source.line_column(span.start);
         Self {
-            message: message.into(),
+            message: one_line(message.into()),
             label: "here".into(),
             help: None,
             severity: Severity::Error,
@@ -86,7 +94,7 @@ impl Mistake {
     /// With what to write instead.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(one_line(help.into()));
         self
     }
 
@@ -101,6 +109,30 @@ impl Mistake {
     pub fn file(&self) -> &str {
         self.source.name()
     }
+}
+
+/// Words of the file stand in messages, and files may hold anything: nothing of them
+/// may break a line, move the terminal's cursor or fill the screen.
+fn one_line(text: String) -> String {
+    const LONGEST: usize = 600;
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    if text.len() <= LONGEST && !text.contains(hidden) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len().min(LONGEST));
+    let mut space = false;
+    for c in text.chars() {
+        if line.len() >= LONGEST {
+            line.push('…');
+            break;
+        }
+        let next = if hidden(c) { ' ' } else { c };
+        if !(space && hidden(c)) {
+            line.push(next);
+        }
+        space = next == ' ';
+    }
+    line
 }
 
 impl fmt::Display for Mistake {

@@ -46,12 +46,8 @@ impl Reader {
         self.mistakes.into_inner()
     }
 
-    /// A mistake to be refined and given to [`Reader::note`]. Only the first line of
-    /// `span` is marked: a bracket around half the file helps nobody.
+    /// A mistake to be refined and given to [`Reader::note`].
     pub(crate) fn mistake(&self, span: Span, message: impl Into<String>) -> Mistake {
-        let inside = self.source.text().get(span.start..span.end).unwrap_or("");
-        let line = inside.lines().next().unwrap_or("").trim_end();
-        let span = Span::new(span.start, span.start + line.len());
         Mistake::new(&self.source, span, message)
     }
 

@@ -349,6 +349,26 @@ mod tests {
         }
     }
 
+    /// What the reader accepts an editor must not complain about, so each template is
+    /// tried without each of its lines too.
+    #[test]
+    fn what_is_left_of_good_templates_fits() {
+        let schema = schema();
+        let mut good = 0;
+        for (_, text) in templates("tests/good", "") {
+            let lines: Vec<_> = text.split_inclusive('\n').collect();
+            for without in 0..lines.len() {
+                let text = [&lines[..without], &lines[without + 1..]].concat().concat();
+                if crate::parse(&text, "image.yaml").is_ok() {
+                    good += 1;
+                    let found = complaints(&schema, &text);
+                    assert!(found.is_empty(), "{text}: {found:#?}");
+                }
+            }
+        }
+        assert!(good > 20, "{good}");
+    }
+
     #[test]
     fn bad_ones_do_not() {
         let schema = schema();

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use darkroom_template::{
-    BuildItem, Cloud, Repair, ResolveWith, Resolved, Source, TestItem, UsesRef, nearest, parse,
+    BuildItem, Cloud, OnTestFailure, Repair, ResolveWith, Resolved, SecretFrom, Severity, Source,
+    TestItem, UsesRef, nearest, parse,
 };
 use serde_json::json;
 
@@ -272,5 +273,156 @@ fn nearest_is_for_everyone() {
     assert_eq!(
         "aliyn".parse::<Cloud>().unwrap_err().to_string(),
         "`aliyn` is not a cloud; it can be `local` or `aliyun`"
+    );
+}
+
+/// `tests/good/everything.yaml` for a cloud.
+fn everything(cloud: Cloud, given: &[(&str, &str)]) -> Resolved {
+    let given: Vec<_> = given
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    let template = parse(include_str!("good/everything.yaml"), "everything.yaml").unwrap();
+    let with = ResolveWith {
+        cloud,
+        parameters: &given,
+        region: None,
+    };
+    template.resolve(with).unwrap()
+}
+
+fn variables(item: &BuildItem) -> Vec<(&str, &str)> {
+    let BuildItem::Run(run) = item else {
+        return Vec::new();
+    };
+    let env = run.env.iter();
+    env.map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect()
+}
+
+#[test]
+fn expressions_are_computed_everywhere() {
+    let local = everything(Cloud::Local, &[]);
+    assert!(matches!(&local.source, Source::Family(name) if name.value == "debian-12"));
+    let BuildItem::Uses(packages) = &local.build[0] else {
+        panic!()
+    };
+    assert_eq!(packages.with["install"], json!(["nginx"]));
+    assert_eq!(packages.with["extra"], json!(["curl", { "port": 81 }]));
+    let marker = darkroom_contract::secret::Marker::of;
+    assert_eq!(packages.with["password"], json!(marker("db-password")));
+    assert_eq!(
+        variables(&local.build[3]),
+        [
+            ("TITLE", "It's here in cn-hangzhou on local"),
+            ("URL", "http://localhost:80/"),
+            ("PACKAGES", "NGINX"),
+            ("KEY", marker("tls-key").as_str()),
+            ("PORT", "8080"),
+            ("FLAG", "true"),
+        ]
+    );
+    assert_eq!(local.instance.disk.as_ref().unwrap().value, 40);
+    assert_eq!(words(&local.instance.types), ["ecs.t6-c1m1.large"]);
+    assert_eq!(words(&local.distribute.regions), ["cn-hangzhou"]);
+
+    let given = [
+        ("tls", "true"),
+        ("regions", "eu-central-1,us-east-1"),
+        ("disk-size", "50"),
+    ];
+    let aliyun = everything(Cloud::Aliyun, &given);
+    assert!(matches!(&aliyun.source, Source::Snapshot(id) if id.value == "s-bp1"));
+    assert_eq!(aliyun.region, "eu-central-1");
+    assert_eq!(
+        words(&aliyun.distribute.regions),
+        ["eu-central-1", "us-east-1"]
+    );
+    assert_eq!(
+        words(&aliyun.instance.types),
+        ["ecs.g7.large", "ecs.g7.xlarge"]
+    );
+    assert_eq!(aliyun.image.name.as_ref().unwrap().value, "everything-80");
+    assert_eq!(aliyun.image.tags[2].1.value, "eu-central-1");
+    assert_eq!(
+        variables(&aliyun.build[3])[0..2],
+        [
+            ("TITLE", "It's here in eu-central-1 on aliyun"),
+            ("URL", "https://localhost:80/")
+        ]
+    );
+    let disks: Vec<_> = aliyun
+        .instance
+        .disks
+        .iter()
+        .map(|disk| disk.size.value)
+        .collect();
+    assert_eq!(disks, [20, 100]);
+    assert_eq!(
+        aliyun.instance.disks[1].snapshot.as_ref().unwrap().value,
+        "s-bp1"
+    );
+}
+
+#[test]
+fn files_secrets_tests_and_what_is_kept() {
+    let resolved = everything(Cloud::Local, &[]);
+    let BuildItem::Copy(copy) = &resolved.build[1] else {
+        panic!()
+    };
+    assert_eq!(
+        (copy.from.as_str(), copy.to.as_str()),
+        ("./site", "/var/www/everything")
+    );
+    assert_eq!(
+        (copy.mode, copy.owner.as_deref()),
+        (Some(0o644), Some("www-data:www-data"))
+    );
+    assert_eq!((copy.ignore.len(), copy.title().as_str()), (2, "The site"));
+    let BuildItem::Copy(motd) = &resolved.build[2] else {
+        panic!()
+    };
+    assert_eq!(motd.title(), "copy ./motd to /etc/motd");
+    let secrets: Vec<_> = resolved
+        .secrets
+        .iter()
+        .map(|secret| (secret.name.as_str(), &secret.from))
+        .collect();
+    assert_eq!(
+        secrets,
+        [
+            (
+                "db-password",
+                &SecretFrom::Environment("DB_PASSWORD".into())
+            ),
+            ("tls-key", &SecretFrom::File("./keys/tls.pem".into())),
+            (
+                "token",
+                &SecretFrom::Command(["pass", "show", "ci/token", "8"].map(String::from).to_vec())
+            ),
+        ]
+    );
+    let TestItem::Run(run) = &resolved.test[1] else {
+        panic!()
+    };
+    assert_eq!(
+        (run.title().as_str(), run.script.as_str()),
+        ("It answers", "curl -fs \"$URL\"")
+    );
+    assert_eq!(resolved.on_test_failure, OnTestFailure::Delete);
+    assert_eq!(resolved.retain.unwrap().keep, 3);
+    assert_eq!(resolved.rebuild.unwrap().max_age.as_secs(), 36 * 3600);
+}
+
+#[test]
+fn a_warning_is_no_error() {
+    let resolved = everything(Cloud::Local, &[]);
+    let mistake = resolved.mistake_at(resolved.name.span, "it may be slow", None);
+    assert_eq!(mistake.severity, Severity::Error);
+    let warning = mistake.warning();
+    assert_eq!(warning.severity, Severity::Warning);
+    assert_eq!(
+        miette::Diagnostic::severity(&warning),
+        Some(miette::Severity::Warning)
     );
 }
