@@ -7,6 +7,7 @@
 //!             └── layers/: regions/<region>/layers       └── init and all its processes
 //! ```
 //! - [`driver`]: what the server sees; folders and conversations.
+//! - [`shell`]: a person's way into an instance.
 //! - [`supervisor`]: the process that is an instance's power supply.
 //! - [`child`]: what runs between clone and exec, in system calls only.
 //! - [`root_fs`]: layers and writes as one overlay with mapped owners.
@@ -28,6 +29,7 @@ pub mod accounts;
 pub mod cgroup;
 pub mod child;
 pub mod driver;
+mod enter;
 pub mod folder;
 pub mod layers;
 pub mod network;
@@ -44,6 +46,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use driver::Sandbox;
+pub use enter::shell;
 pub use network::policy::Block;
 pub use supervisor::supervise;
 

@@ -36,6 +36,8 @@ pub struct Plan<'a> {
     pub input: BorrowedFd<'a>,
     /// Standard output and error.
     pub output: BorrowedFd<'a>,
+    /// Whether those are a terminal, which becomes the session's own.
+    pub is_terminal: bool,
     /// The folder of scripts inside the instance.
     pub script_folder: &'a CStr,
     /// Scripts of commands that have ended, to be removed.
@@ -91,6 +93,9 @@ impl Plan<'_> {
         rustix::stdio::dup2_stdin(self.input).at(Place::Standard)?;
         rustix::stdio::dup2_stdout(self.output).at(Place::Standard)?;
         rustix::stdio::dup2_stderr(self.output).at(Place::Standard)?;
+        if self.is_terminal {
+            rustix::process::ioctl_tiocsctty(self.input).at(Place::Standard)?;
+        }
         #[expect(unsafe_code, reason = "closes descriptors that others own")]
         // SAFETY: this is a child's copy; from here on only the report is used.
         unsafe { sys::close_all_but(self.report) }.at(Place::Standard)?;

@@ -37,7 +37,7 @@ use darkroom_ecs::id::InvokeId;
 
 /// The folder of scripts inside an instance: on a tmpfs, so that no script gets into
 /// an image.
-const SCRIPTS: &str = "/run/darkroom-agent";
+pub(super) const SCRIPTS: &str = "/run/darkroom-agent";
 
 /// Output that a command has written, but that isn't read when its process ends, is
 /// waited for this long without news, and this long in all: something that it left
@@ -344,6 +344,7 @@ impl Execution<'_> {
             report: report_end.as_fd(),
             input: input.as_fd(),
             output: output_end.as_fd(),
+            is_terminal: false,
             script_folder: &folder,
             ended_scripts: &ended_scripts,
             script: &script,

@@ -19,6 +19,7 @@ pub mod machine;
 pub mod output;
 pub mod protocol;
 mod serve;
+mod shell;
 
 use std::fs;
 use std::io;

@@ -59,6 +59,11 @@ pub enum Request {
     StopCommand(InvokeId),
     /// Write a file.
     Place(Box<File>),
+    /// Run root's login shell on the terminal that comes with this line.
+    Shell {
+        /// What `TERM` calls the terminal.
+        terminal: String,
+    },
     /// Shut down, or cut the power.
     Stop {
         /// Cut the power.
@@ -109,6 +114,11 @@ pub enum Answer {
     Command(CommandState),
     /// The file was written, or the instance says why not.
     Placed(Option<FileFault>),
+    /// A shell has ended.
+    Ended {
+        /// Its exit code, or 128 and the signal.
+        exit: i32,
+    },
     /// Commands and files aren't taken now.
     NoAgent,
     /// No such command, or one that has ended.
@@ -127,6 +137,7 @@ mod tests {
             r#"{"protocol":1,"request":"observe"}"#,
             r#"{"protocol":1,"request":{"stop":{"force":true}}}"#,
             r#"{"protocol":1,"request":{"state":"t-1"}}"#,
+            r#"{"protocol":1,"request":{"shell":{"terminal":"xterm"}}}"#,
         ] {
             let question: Question = serde_json::from_str(line).unwrap();
             assert_eq!(serde_json::to_string(&question).unwrap(), line);

@@ -5,10 +5,13 @@
 //! commands and files are handled here, in blocking threads.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
@@ -16,6 +19,7 @@ use super::commands::Accepted;
 use super::files;
 use super::keeper::{Event, Order, Shared};
 use super::protocol::{Answer, LONGEST_LINE, PROTOCOL, Question, Request};
+use super::shell;
 
 /// Accepts connections for ever.
 pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>, keeper: Sender<Event>) {
@@ -38,14 +42,10 @@ async fn converse(
     shared: &Arc<Shared>,
     keeper: Sender<Event>,
 ) -> io::Result<()> {
-    let (read, mut write) = connection.split();
-    let mut line = String::new();
-    BufReader::new(read.take(LONGEST_LINE))
-        .read_line(&mut line)
-        .await?;
-    let answer = match serde_json::from_str::<Question>(&line) {
+    let (line, passed) = read_line(&connection).await?;
+    let answer = match serde_json::from_slice::<Question>(&line) {
         Ok(question) if question.protocol == PROTOCOL => {
-            answer(question.request, shared, keeper).await
+            answer(question.request, passed, shared, keeper).await
         }
         Ok(question) => Some(Answer::Failed(format!(
             "this supervisor speaks protocol {PROTOCOL}, not {}",
@@ -57,19 +57,67 @@ async fn converse(
     if let Some(answer) = answer {
         let mut line = serde_json::to_string(&answer)?;
         line.push('\n');
-        write.write_all(line.as_bytes()).await?;
+        connection.write_all(line.as_bytes()).await?;
     }
     Ok(())
 }
 
-async fn answer(request: Request, shared: &Arc<Shared>, keeper: Sender<Event>) -> Option<Answer> {
+/// Reads the question's line, and the descriptor that came with it, if one did.
+async fn read_line(connection: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    let (mut line, mut passed) = (Vec::new(), None);
+    while !line.ends_with(b"\n") {
+        connection.readable().await?;
+        let received = connection.try_io(Interest::READABLE, || {
+            receive(connection.as_fd(), &mut line, &mut passed)
+        });
+        match received {
+            Ok(0) => break,
+            Ok(_) if line.len() as u64 > LONGEST_LINE => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((line, passed))
+}
+
+fn receive(
+    socket: BorrowedFd<'_>,
+    line: &mut Vec<u8>,
+    passed: &mut Option<OwnedFd>,
+) -> io::Result<usize> {
+    let mut bytes = [0; 16 * 1024];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::net::recvmsg(
+        socket,
+        &mut [io::IoSliceMut::new(&mut bytes)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            // Ancillary space is for one; more would be closed here.
+            *passed = descriptors.last().or(passed.take());
+        }
+    }
+    line.extend_from_slice(&bytes[..received.bytes]);
+    Ok(received.bytes)
+}
+
+async fn answer(
+    request: Request,
+    passed: Option<OwnedFd>,
+    shared: &Arc<Shared>,
+    keeper: Sender<Event>,
+) -> Option<Answer> {
     let order = match request {
         Request::Stop { force } => Order::Stop { force },
         Request::Reboot { force } => Order::Reboot { force },
         Request::Delete => Order::Delete,
         other => {
             let shared = Arc::clone(shared);
-            return tokio::task::spawn_blocking(move || at_once(other, &shared))
+            return tokio::task::spawn_blocking(move || at_once(other, passed, &shared))
                 .await
                 .ok();
         }
@@ -79,7 +127,7 @@ async fn answer(request: Request, shared: &Arc<Shared>, keeper: Sender<Event>) -
     answered.await.ok()
 }
 
-fn at_once(request: Request, shared: &Shared) -> Answer {
+fn at_once(request: Request, passed: Option<OwnedFd>, shared: &Shared) -> Answer {
     match request {
         Request::Observe => shared.observe(),
         Request::Run(spec) => {
@@ -112,6 +160,7 @@ fn at_once(request: Request, shared: &Shared) -> Answer {
                 Err(error) => Answer::Failed(error.to_string()),
             }
         }
+        Request::Shell { terminal } => shell::answer(shared, &terminal, passed),
         // Orders went to the keeper.
         Request::Stop { .. } | Request::Reboot { .. } | Request::Delete => {
             Answer::Failed("this is an order".into())
