@@ -109,7 +109,8 @@ pub(crate) struct TemplateArgs {
     pub(crate) parameters: Vec<(String, String)>,
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`, as `-p` takes it.
+pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| format!("write `-p {text}=VALUE`"))?;
@@ -128,6 +129,7 @@ pub(crate) enum Verb {
     Validate(commands::validate::Validate),
     Fmt(commands::fmt::Fmt),
     Schema(commands::schema::Schema),
+    Update(commands::update::Update),
     Resume(commands::resume::Resume),
     Runs(commands::runs::Runs),
     Image(commands::image::Image),
@@ -152,6 +154,7 @@ impl Verb {
     /// project's settings lie in it.
     pub(crate) fn project(&self) -> PathBuf {
         let template = match self {
+            Self::Update(update) => return folder_of(&update.template),
             Self::Build(build) => &build.template,
             Self::Plan(plan) => &plan.template,
             Self::Validate(validate) => &validate.template,

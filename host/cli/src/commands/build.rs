@@ -3,6 +3,7 @@
 use clap::Args;
 use darkroom_engine::components::Shelf;
 use darkroom_engine::{Begin, CheckWith, Checked, Engine};
+use darkroom_template::lock::Pinning;
 use darkroom_template::{Cloud, ResolveWith};
 
 use super::plan;
@@ -10,6 +11,7 @@ use crate::args::{TemplateArgs, Where};
 use crate::driving::{Driving, FailureArgs};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::shipped::Shipped;
 use crate::places::template_file::TemplateFile;
@@ -45,6 +47,9 @@ pub(crate) struct Build {
     /// Build even if an unchanged image is young enough (`rebuild.max-age`)
     #[arg(long)]
     refresh: bool,
+    /// Refuse components that darkroom.lock doesn't pin, instead of adding them to it
+    #[arg(long)]
+    locked: bool,
     /// Don't ask, also where it is billed
     #[arg(long, short)]
     yes: bool,
@@ -76,6 +81,12 @@ impl Build {
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
         let checked = check(&engine, &file, &self.template, &settings, terminal)?;
+        // Flags instead of a template have no lock beside them.
+        let lock = file.is_file.then(|| LockFile::read(&file.folder));
+        let lock = match lock.transpose()? {
+            Some(before) => Some((checked.pin(&before.lock, pinning(self.locked))?, before)),
+            None => None,
+        };
         remind(&engine, &checked, terminal).await?;
         if consent == Consent::Ask {
             let planned = plan::of(&engine, &checked, &settings, &roots).await?;
@@ -87,6 +98,9 @@ impl Build {
         if !terminal.consent(consent, QUESTION).await? {
             terminal.note("nothing was started");
             return Ok(exit::CANCELLED);
+        }
+        if let Some((lock, before)) = lock {
+            before.write(&lock)?;
         }
         let cloud = workshop::cloud(&settings, &roots).await?;
         // A resume asks for the files of secrets from another folder.
@@ -106,6 +120,15 @@ impl Build {
             ..Driving::default()
         };
         workshop::drive(&engine, &run, cloud, driving, terminal).await
+    }
+}
+
+/// What is done with components that the lock doesn't have.
+pub(super) fn pinning(locked: bool) -> Pinning {
+    if locked {
+        Pinning::Locked
+    } else {
+        Pinning::Add
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod update;
 pub(crate) mod validate;
 
 use crate::args::{Cli, Verb};
@@ -62,6 +63,7 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Build(build) => build.run(terminal).await,
         Verb::Plan(plan) => plan.run(terminal).await,
         Verb::Validate(validate) => validate.run(terminal).await,
+        Verb::Update(update) => update.run(terminal).await,
         Verb::Resume(resume) => resume.run(terminal).await,
         Verb::Runs(runs) => runs.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,

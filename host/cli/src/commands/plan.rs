@@ -3,12 +3,14 @@
 use clap::{Args, ValueEnum};
 use darkroom_engine::plan::{self, Plan as EnginePlan};
 use darkroom_engine::{Checked, Engine};
+use darkroom_template::lock::Pinning;
 use serde_json::{Value, json};
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
+use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
 use crate::planned::{self, Detail, Picture, mermaid, svg};
@@ -53,6 +55,8 @@ impl Plan {
         let file = TemplateFile::read(&self.template.template)?;
         let settings = Settings::decide(&self.place, &file.folder)?;
         let checked = check(&engine, &file, &self.template, &settings, terminal)?;
+        let lock = LockFile::read(&file.folder)?.lock;
+        checked.pin(&lock, Pinning::Add)?;
         let planned = of(&engine, &checked, &settings, &roots).await?;
         if let Some(form) = self.graph {
             draw(&planned, form, terminal);

@@ -2,12 +2,14 @@
 //! cloud is asked and no component is called.
 
 use clap::Args;
+use darkroom_template::lock::Pinning;
 use serde_json::json;
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
 use crate::settings::Settings;
@@ -16,7 +18,9 @@ use crate::workshop;
 
 /// Check a template and report every mistake at once
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  darkroom validate image.yaml -p greeting=hello")]
+#[command(after_help = "Examples:\n  \
+    darkroom validate image.yaml -p greeting=hello\n  \
+    darkroom validate images/web --json")]
 pub(crate) struct Validate {
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
@@ -30,15 +34,19 @@ impl Validate {
         let file = TemplateFile::read(&self.template.template)?;
         let settings = Settings::decide(&self.place, &file.folder)?;
         let checked = check(&engine, &file, &self.template, &settings, terminal)?;
+        let lock = LockFile::read(&file.folder)?.lock;
+        checked.pin(&lock, Pinning::Add)?;
         let region = &checked.resolved().region;
         let cloud = settings.cloud;
         let components = checked.digests();
+        let warnings: Vec<_> = checked.warnings.iter().map(ToString::to_string).collect();
         terminal.json(&json!({
             "valid": true,
             "template": checked.name(),
             "cloud": cloud,
             "region": region,
             "components": components,
+            "warnings": warnings,
         }));
         terminal.line(format!(
             "{} is valid: {} on {cloud} {region}, {} components",

@@ -1,6 +1,7 @@
 //! Where files lie: the roots that this program keeps things in, what came with the
 //! program, and the template that it was given; and in which namespace they are seen.
 
+pub(crate) mod lock_file;
 pub(crate) mod namespace;
 pub(crate) mod roots;
 pub(crate) mod shipped;

@@ -27,6 +27,8 @@ pub(crate) struct TemplateFile {
     pub(crate) folder: PathBuf,
     /// Its text.
     pub(crate) text: String,
+    /// Whether a file holds it, and not the command line.
+    pub(crate) is_file: bool,
 }
 
 impl TemplateFile {
@@ -36,6 +38,7 @@ impl TemplateFile {
             name: "(command line)".into(),
             folder: PathBuf::from("."),
             text,
+            is_file: false,
         }
     }
 
@@ -56,6 +59,7 @@ impl TemplateFile {
             name: file.display().to_string(),
             folder: folder_of(given),
             text,
+            is_file: true,
         })
     }
 }

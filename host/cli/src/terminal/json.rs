@@ -38,14 +38,119 @@ const SHAPES: &[Shape] = &[
         keys: "error: { kind, exit_code, message, causes, hints, mistakes? }",
     },
     Shape {
-        verb: "build, resume, runs cancel, runs cleanup",
-        lines: "one a event, as in the run's events.ndjson",
+        verb: "build, resume, runs cancel, image copy|share|unshare|deprecate|delete",
+        lines: "one line an event, as in the run's events.ndjson",
         keys: "at, run, event, and the event's own",
     },
     Shape {
-        verb: "build, resume, runs cancel, runs cleanup",
+        verb: "build, resume, runs cancel, image copy|share|unshare|deprecate|delete",
         lines: "the last line",
         keys: "result: { run, status, images, manifest }",
+    },
+    Shape {
+        verb: "image try",
+        lines: "events, then one line; with a command:",
+        keys: "result: { run, status, exit_code, manifest }",
+    },
+    Shape {
+        verb: "plan",
+        lines: "one line",
+        keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, warnings",
+    },
+    Shape {
+        verb: "plan --graph",
+        lines: "one line",
+        keys: "graph, text",
+    },
+    Shape {
+        verb: "validate",
+        lines: "one line",
+        keys: "valid, template, cloud, region, components, warnings",
+    },
+    Shape {
+        verb: "config show",
+        lines: "one line a setting",
+        keys: "setting, value, origin, file, line",
+    },
+    Shape {
+        verb: "init",
+        lines: "one line",
+        keys: "template",
+    },
+    Shape {
+        verb: "init --list",
+        lines: "one line an example",
+        keys: "example, about",
+    },
+    Shape {
+        verb: "fmt",
+        lines: "one line a file",
+        keys: "file, changed",
+    },
+    Shape {
+        verb: "update",
+        lines: "one line",
+        keys: "changes, written",
+    },
+    Shape {
+        verb: "runs list",
+        lines: "one line a run",
+        keys: "run, begun, template, cloud, region, status, pid, images",
+    },
+    Shape {
+        verb: "runs show",
+        lines: "one line",
+        keys: "run, begun, header, status, pid, folder, manifest",
+    },
+    Shape {
+        verb: "runs logs",
+        lines: "one line a log",
+        keys: "step, attempt, bytes, file",
+    },
+    Shape {
+        verb: "runs cleanup",
+        lines: "events, then one line",
+        keys: "run, removed",
+    },
+    Shape {
+        verb: "image list",
+        lines: "one line",
+        keys: "place, images",
+    },
+    Shape {
+        verb: "image show",
+        lines: "one line",
+        keys: "place, image, accounts",
+    },
+    Shape {
+        verb: "local status",
+        lines: "one line; without a server `running` and `root`",
+        keys: "running, url, status, ledger",
+    },
+    Shape {
+        verb: "local serve",
+        lines: "one line, when it listens",
+        keys: "url",
+    },
+    Shape {
+        verb: "local bootstrap, local import",
+        lines: "one line",
+        keys: "base, reused",
+    },
+    Shape {
+        verb: "component build",
+        lines: "one line a component",
+        keys: "component, file, bytes, digest, fresh",
+    },
+    Shape {
+        verb: "component check",
+        lines: "one line",
+        keys: "file, same",
+    },
+    Shape {
+        verb: "component inspect",
+        lines: "one line",
+        keys: "file, digest, bytes, package, version, summary, roles, parameters, volatile, internet, families, assets",
     },
 ];
 

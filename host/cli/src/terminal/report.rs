@@ -1,8 +1,8 @@
 //! How a failure looks: for people, with causes, hints and the lines of a template;
 //! for programs, as JSON. Pure functions from a failure to text.
 
-use darkroom_template::Mistakes;
-use miette::{GraphicalReportHandler, GraphicalTheme};
+use darkroom_template::{Mistake, Mistakes};
+use miette::{Diagnostic as _, GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -34,6 +34,23 @@ pub(crate) fn as_text(failure: &Failure, colored: bool, width: usize) -> String 
     text
 }
 
+/// The longest line that is drawn, in bytes: more is wider than any screen, and widths
+/// above 65,535 are not representable in the drawing.
+const LONGEST_LINE: usize = 4_000;
+
+/// Whether the lines around a mistake can be drawn.
+fn is_drawable(mistake: &Mistake) -> bool {
+    let span = mistake.span.into();
+    let Some(Ok(seen)) = mistake
+        .source_code()
+        .map(|text| text.read_span(&span, 1, 1))
+    else {
+        return false;
+    };
+    let mut lines = seen.data().split(|byte| *byte == b'\n');
+    lines.all(|line| line.len() <= LONGEST_LINE)
+}
+
 fn drawn(text: &mut String, mistakes: &Mistakes, colored: bool, width: usize) {
     let theme = if colored {
         GraphicalTheme::unicode()
@@ -44,8 +61,9 @@ fn drawn(text: &mut String, mistakes: &Mistakes, colored: bool, width: usize) {
         .with_width(width)
         .with_context_lines(1);
     for mistake in &mistakes.0 {
-        // Drawing fails only where the span lies outside the file; the plain form is left.
-        if handler.render_report(text, mistake).is_err() {
+        // Drawing fails where the span lies outside the file, and can't be done where a
+        // line is longer than any screen; the plain form is left.
+        if !is_drawable(mistake) || handler.render_report(text, mistake).is_err() {
             text.push_str(&mistake.to_string());
             text.push('\n');
         }
@@ -103,6 +121,17 @@ mod tests {
     fn a_template_with_mistakes() {
         insta::assert_snapshot!(as_text(&mistakes(), false, 80));
         insta::assert_json_snapshot!(as_json(&mistakes()));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_not_drawn() {
+        let source = format!("name: web\nsorce: '{}'\n", "x".repeat(70_000));
+        let failure: Failure = darkroom_template::parse(&source, "image.yaml")
+            .unwrap_err()
+            .into();
+        let text = as_text(&failure, true, 80);
+        assert!(text.contains("image.yaml:2:1: "), "{text}");
+        assert!(text.len() < 10_000);
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -16,10 +16,11 @@ use crate::settings::Settings;
 use crate::shell::{self, Machine};
 use crate::terminal::Terminal;
 
-/// Run commands on an instance of the local cloud
+/// Enter an instance of the local cloud, or run a command on it
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Each line is a command of its own, run as root; `cd` is remembered.\n\n\
+    after_help = "On a terminal it is root's login shell. Elsewhere each line of standard input is a\n\
+    command of its own, run as root; `cd` is remembered.\n\n\
     Examples:\n  \
     darkroom local shell i-abc\n  \
     darkroom local shell i-abc -- systemctl status nginx"
@@ -33,7 +34,7 @@ pub(crate) struct Shell {
     /// The account that has it [env: `DARKROOM_ACCOUNT`]
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(completion::accounts))]
     account: Option<String>,
-    /// One command instead of a line after the other
+    /// One command instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
