@@ -69,6 +69,8 @@ components: target host
 	$(call part,components)
 	$(DARKROOM) component build components --out-dir target/components --target-dir $(GUESTS)
 	for crate in $(EXAMPLES); do $(DARKROOM) component build $$crate --target-dir $(GUESTS); done
+	# The examples follow the tree: a lock that an earlier build left would refuse what is new.
+	rm -f examples/*/darkroom.lock
 
 # The base root file system of the local cloud, as every instance's image. An ordinary
 # user who lacks something is told the command; his tests go on without instances.
