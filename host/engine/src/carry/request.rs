@@ -194,9 +194,10 @@ pub fn secrets(step: &Step) -> Option<(SecretForm, String)> {
                 .environment
                 .iter()
                 .filter(|(_, value)| is_secret(value));
-            let text: String = secret
+            let lines: Vec<_> = secret
                 .map(|(name, value)| format!("export {name}={}\n", quote(value)))
                 .collect();
+            let text = lines.concat();
             (!text.is_empty()).then_some((SecretForm::Environment, text))
         }
         StepKind::Write {

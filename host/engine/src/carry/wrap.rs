@@ -545,7 +545,7 @@ mod tests {
             for (name, text) in [("value-000000", one), ("value-000001", two)] {
                 std::fs::write(format!("{}/{name}", place.secrets()), text).unwrap();
             }
-            let masks = format!("$(id) `id` \\ end\nit's \"q\"");
+            let masks = "$(id) `id` \\ end\nit's \"q\"";
             std::fs::write(format!("{}/mask-000000", place.secrets()), masks).unwrap();
         };
         send();
