@@ -5,7 +5,6 @@
 //! Who lacks something is told all of it at once, each with its command.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "what surprises a test ends it, also in its own functions"
 )]
 

@@ -184,9 +184,9 @@ impl Layout {
 
 /// Makes our parent folder, with the controllers that it can have handed on.
 fn prepare(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
     // Several threads look at once: each has its own.
     static LOOKS: AtomicU64 = AtomicU64::new(0);
+    fs::create_dir_all(folder)?;
     let (process, look) = (std::process::id(), LOOKS.fetch_add(1, Ordering::Relaxed));
     let probe = folder.join(format!("probe-{process}-{look}"));
     fs::create_dir(&probe).or_else(exists_is_fine)?;

@@ -81,7 +81,8 @@ pub fn committed_layers(folder: &Folder) -> io::Result<Vec<LayerId>> {
     let commits = folder.file("commits");
     let mut layers = Vec::new();
     for name in super::folders(&commits)? {
-        if name.ends_with(".json") && !name.ends_with(".intent.json") {
+        let id = name.strip_suffix(".json");
+        if id.is_some_and(|id| !id.ends_with(".intent")) {
             layers.extend(read_json::<Commit>(&commits.join(name))?.layers);
         }
     }

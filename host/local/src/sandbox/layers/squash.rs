@@ -125,7 +125,7 @@ fn is_opaque(folder: &Entry<'_>) -> io::Result<bool> {
     let attributes = folder.attributes()?;
     Ok(attributes
         .iter()
-        .any(|(name, value)| OPAQUE.iter().any(|known| *known == name.as_c_str()) && value == b"y"))
+        .any(|(name, value)| OPAQUE.contains(&name.as_c_str()) && value == b"y"))
 }
 
 /// The attribute is the one that overlay reads here: an ordinary user's is another.

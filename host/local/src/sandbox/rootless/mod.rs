@@ -55,11 +55,11 @@ pub enum Standing {
 impl Standing {
     /// The calling process's.
     pub fn own() -> Self {
+        // It is asked for each file, and a process enters before it asks.
+        static MACHINES: OnceLock<bool> = OnceLock::new();
         if !rustix::process::geteuid().is_root() {
             return Self::User;
         }
-        // It is asked for each file, and a process enters before it asks.
-        static MACHINES: OnceLock<bool> = OnceLock::new();
         let machines =
             MACHINES.get_or_init(|| IdMap::own(Kind::User).is_ok_and(|map| map.is_the_machines()));
         if *machines {
