@@ -108,10 +108,7 @@ fn a_script_and_its_directory_arrive_unchanged() {
         let folder: PathBuf = root.path().join(format!("-{value}"));
         std::fs::create_dir_all(&folder).unwrap();
         let directory = folder.to_str().unwrap();
-        let text = format!(
-            "printf '%s\\0' \"$(pwd; echo .)\"\n: '{}'",
-            escape(value)
-        );
+        let text = format!("printf '%s\\0' \"$(pwd; echo .)\"\n: '{}'", escape(value));
         let script = Script {
             text: &text,
             directory: Some(directory),
