@@ -105,8 +105,10 @@ impl SourceFile {
         let before = self.text.get(..byte).unwrap_or(&self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.matches('\n').count() + 1;
-        let column = before.get(line_start..).unwrap_or("").chars().count() + 1;
-        (line, column)
+        let on_line = before.get(line_start..).unwrap_or("");
+        // A byte order mark is no column: editors don't show it.
+        let seen = on_line.strip_prefix('\u{feff}').unwrap_or(on_line);
+        (line, seen.chars().count() + 1)
     }
 }
 

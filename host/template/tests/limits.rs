@@ -114,3 +114,16 @@ fn texts_that_are_no_templates() {
         assert!(parsed.is_err(), "{source:?}");
     }
 }
+
+#[test]
+fn marks_of_windows_editors_move_no_place() {
+    let lines = "name: web\nsource: { family: debian-12 }\nbiuld: 1\n";
+    let expected = "image.yaml:3:1: unknown key `biuld` in the template";
+    assert_eq!(message(lines), expected);
+    assert_eq!(message(&lines.replace('\n', "\r\n")), expected);
+    assert_eq!(message(&format!("\u{feff}{lines}")), expected);
+    assert_eq!(
+        message("\u{feff}nmae: web\r\nsource: { family: debian-12 }\r\n"),
+        "image.yaml:1:1: unknown key `nmae` in the template"
+    );
+}
