@@ -49,6 +49,7 @@ struct Build {
 
 /// Compare a component's description with what its code answers
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  darkroom component check ./greeting/greeting.wasm")]
 struct Check {
     /// The component
     #[arg(value_name = "FILE")]
@@ -57,6 +58,9 @@ struct Check {
 
 /// Show a component's roles, parameters and assets; its code is not run
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom component inspect ./greeting/greeting.wasm\n  \
+    darkroom component inspect target/components/packages.wasm --json")]
 struct Inspect {
     /// The component
     #[arg(value_name = "FILE")]

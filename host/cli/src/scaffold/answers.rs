@@ -1,7 +1,7 @@
 //! What a new template is made of. Each answer is a flag, else a question on a terminal,
 //! else a default: so a script says what it wants and a person is asked for the rest.
 
-use darkroom_template::{Mistakes, parse};
+use darkroom_template::{Mistakes, format, parse};
 use dialoguer::theme::Theme;
 use dialoguer::{Confirm, Input, Select};
 
@@ -132,10 +132,8 @@ impl Answers {
     /// The template, and what is wrong with the answers if it can't be one.
     pub(crate) fn template(&self, file: &str) -> Result<String, Failure> {
         let text = super::text::template(self);
-        match parse(&text, file) {
-            Ok(_) => Ok(text),
-            Err(mistakes) => Err(wrong(mistakes)),
-        }
+        parse(&text, file).map_err(wrong)?;
+        format(&text, file).map_err(wrong)
     }
 }
 

@@ -95,6 +95,8 @@ fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use darkroom_template::{BuildItem, Cloud, ResolveWith, parse};
+
     use super::*;
 
     fn answers() -> Answers {
@@ -136,12 +138,16 @@ mod tests {
                 ..answers()
             };
             let text = answers.template("image.yaml").unwrap();
-            let told = text
-                .lines()
-                .find_map(|line| line.strip_prefix("  - run: "))
-                .unwrap();
-            let told: String = serde_json::from_str(told).unwrap();
-            assert_eq!(told, run);
+            let with = ResolveWith {
+                cloud: Cloud::Local,
+                parameters: &[],
+                region: None,
+            };
+            let resolved = parse(&text, "image.yaml").unwrap().resolve(with).unwrap();
+            let Some(BuildItem::Run(told)) = resolved.build.last() else {
+                panic!("{text}");
+            };
+            assert_eq!(told.script, run);
         }
         let wrong = Answers {
             name: "No Name".into(),

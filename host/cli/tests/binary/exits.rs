@@ -152,7 +152,7 @@ fn a_failing_step_is_four_and_shows_its_output() {
         "error: run: ",
         "install-it",
         "no such package",
-        "darkroom runs logs last",
+        "darkroom runs logs ",
     ] {
         assert!(ran.err.contains(said), "{said}: {}", ran.err);
     }

@@ -6,5 +6,8 @@
 
 mod desk;
 mod exits;
+mod images;
 mod interrupts;
+mod manners;
 mod server;
+mod tty;

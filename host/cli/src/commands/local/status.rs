@@ -13,6 +13,9 @@ use crate::terminal::{Table, Terminal};
 
 /// Show whether the local cloud runs and what is in it
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom local status\n  \
+    darkroom local status --json")]
 pub(crate) struct Status {}
 
 impl Status {

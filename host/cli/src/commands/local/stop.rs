@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Stop the local cloud's server; its instances go on and the next server finds them
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  \
+    darkroom local stop")]
 pub(crate) struct Stop {}
 
 impl Stop {

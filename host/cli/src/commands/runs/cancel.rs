@@ -13,6 +13,9 @@ use crate::workshop;
 
 /// Cancel a run: it stops and removes what it made
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom runs cancel last\n  \
+    darkroom runs cancel 261122-1604")]
 pub(crate) struct Cancel {
     #[command(flatten)]
     run: RunArg,

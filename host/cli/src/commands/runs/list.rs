@@ -12,6 +12,9 @@ use crate::workshop;
 
 /// List runs, newest first
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom runs list\n  \
+    darkroom runs list -n 5 --json")]
 pub(crate) struct List {
     /// At most this many
     #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]

@@ -17,6 +17,9 @@ use crate::workshop;
 
 /// Show a run: its state, images, components, steps and durations
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom runs show last\n  \
+    darkroom runs show 261122-1604 --json")]
 pub(crate) struct Show {
     #[command(flatten)]
     run: RunArg,
