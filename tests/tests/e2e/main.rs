@@ -23,3 +23,4 @@ mod services;
 mod sharing;
 mod support;
 mod together;
+mod values;
