@@ -95,7 +95,7 @@ fn make(
         (None, None) => return Err(Fault::missing_parameter("InstanceId")),
     };
     let data = match &request.instance_id {
-        Some(id) => data_of_instance(tx, cx, id, &request.dry_run)?,
+        Some(id) => data_of_instance(tx, cx, id, request.dry_run == Some(true))?,
         None => data_of_snapshots(tx, cx, request)?,
     };
     if request.dry_run == Some(true) {
@@ -182,7 +182,7 @@ fn data_of_instance(
     tx: &Transaction<'_>,
     cx: &Context,
     id: &InstanceId,
-    dry_run: &Option<bool>,
+    dry_run: bool,
 ) -> Result<Vec<DataPart>, Fault> {
     let mut parts = Vec::new();
     for disk in instance::mine(tx, &cx.account, id)?.data_disks {
@@ -195,7 +195,7 @@ fn data_of_instance(
             snapshot: snapshot.id.clone(),
             size_gib: disk.size_gib,
         });
-        if *dry_run != Some(true) {
+        if !dry_run {
             rows::put(tx, &snapshot)?;
         }
     }
