@@ -19,7 +19,7 @@ use crate::section::source::Source;
 use crate::section::uses::{SpanTree, UsesRef};
 use crate::span::{SourceFile, Span, Spanned};
 
-/// A template with nothing left to decide. See [`Template::resolve`].
+/// A template with nothing left to decide. See [`Template::resolve`](crate::Template::resolve).
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// The template's name.
