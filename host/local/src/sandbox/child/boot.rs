@@ -8,7 +8,7 @@
 //!    root; then proc, sysfs, cgroup2, /dev, /run, the boot id and resolv.conf.
 //! 4. `pivot_root`, detach the host's root, host name, null standard descriptors.
 //! 5. Execute init with a clean environment and no other descriptor, or go on as init
-//!    where the image has none ([`super::init`]). The report pipe closes by itself: its
+//!    where the image has none (`super::init`). The report pipe closes by itself: its
 //!    end without a record says that init runs.
 //!
 //! Mount points of the image are opened without following symbolic links, so that
