@@ -2,13 +2,12 @@
 //! real runtime, and compared with one list of steps written by hand
 //! (`tests/fixtures/golden-steps.toml`).
 //!
-//! With DARKROOM_LONG=1 and the toolchains at hand the components are also built anew from
+//! With `DARKROOM_LONG=1` and the toolchains at hand the components are also built anew from
 //! their sources (`tests/guests`) and must do the same. What each call takes is printed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "what surprises a test ends it, also in its own functions; figures are printed"
+    reason = "what surprises a test ends it, also in its own functions"
 )]
 
 mod errors;

@@ -151,20 +151,19 @@ fn fixtures_sources() -> PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_shows_every_language_alike() {
     let lab = Laboratory::with(config()).await;
-    let mut template =
-        "name: all\nsource: { family: debian-12 }\nrepair: none\nbuild:\n".to_owned();
     for language in LANGUAGES {
         std::fs::write(
             lab.path(&format!("{language}.wasm")),
             fixtures::bytes(language),
         )
         .unwrap();
-        template += &format!("  - {{ uses: ./{language}.wasm, with: {{ greeting: hi }} }}\n");
     }
-    template += "test:\n";
-    for language in LANGUAGES {
-        template += &format!("  - {{ uses: ./{language}.wasm, with: {{ greeting: hi }} }}\n");
-    }
+    let uses = LANGUAGES
+        .map(|language| format!("  - {{ uses: ./{language}.wasm, with: {{ greeting: hi }} }}\n"));
+    let uses = uses.concat();
+    let template = format!(
+        "name: all\nsource: {{ family: debian-12 }}\nrepair: none\nbuild:\n{uses}test:\n{uses}"
+    );
     let checked = lab.check(&template).unwrap();
     let client = lab.client(0);
     let plan = plan::plan(lab.engine.runtime(), &client, &checked)

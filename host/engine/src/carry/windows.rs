@@ -112,11 +112,11 @@ fn lines_of_windows(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\n', "\r\n")
 }
 
-const BEGINNING: &str = r#"$ErrorActionPreference = 'Stop'
+const BEGINNING: &str = r"$ErrorActionPreference = 'Stop'
 [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false
 function Text($base64) { [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($base64)) }
 New-Item -ItemType Directory -Force -Path 'C:\ProgramData\darkroom' | Out-Null
-"#;
+";
 
 /// In the same process, because an argument on PowerShell 5's way to a program loses its
 /// quotes.

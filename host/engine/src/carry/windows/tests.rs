@@ -70,8 +70,7 @@ fn read(text: &str) -> Read {
     let mut fixed = [BEGINNING, RUN_CMD, RUN_POWERSHELL].concat();
     fixed.push_str("# darkroom build/0-x/0 1\n");
     for line in text.lines() {
-        let inside =
-            |before: &str, after: &str| Some(line.strip_prefix(before)?.strip_suffix(after)?);
+        let inside = |before: &str, after: &str| line.strip_prefix(before)?.strip_suffix(after);
         if let Some(rest) = line.strip_prefix("$run = ") {
             let (run, end) = value(rest);
             assert_eq!(end, "");
