@@ -152,14 +152,14 @@ async fn foreign_instance(lab: &Laboratory) -> InstanceId {
         instance_ids: Some([id.clone()].into_iter().collect()),
         ..DescribeInstances::default()
     };
-    for _ in 0..1000 {
+    let status = async || {
         let found = ask(lab, HANGZHOU, &request).await.instances.instance;
-        if found[0].status == InstanceStatus::Running {
-            return id;
-        }
+        found[0].status.clone()
+    };
+    while status().await != InstanceStatus::Running {
         tokio::task::yield_now().await;
     }
-    panic!("the instance does not run");
+    id
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn the_smallest_and_cheapest_type_in_stock_is_taken_or_the_first_named() {
     });
 }
 
-/// Images without agent: one that InstallCloudAssistant brings, one that only user data
+/// Images without agent: one that `InstallCloudAssistant` brings, one that only user data
 /// can bring, one for which nobody knows a way.
 async fn bare(lab: &Laboratory) {
     let base = |name: &str, platform: &str, architecture: &str| {
