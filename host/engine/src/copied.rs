@@ -256,6 +256,8 @@ impl Packer {
         header.set_size(bytes.len() as u64);
         header.set_mode(mode);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         let packed = self.tar.append_data(&mut header, path, bytes);
         packed.map_err(|error| unpackable(path, &error))
     }
@@ -275,6 +277,8 @@ impl Packer {
         header.set_size(0);
         header.set_mode(0o777);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         let packed = self.tar.append_link(&mut header, path, to);
         packed.map_err(|error| unpackable(path, &error))
     }
