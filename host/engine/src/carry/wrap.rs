@@ -119,7 +119,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A wrapped script that still has to be told its run: one of the POSIX shell, or for
-/// Windows one of PowerShell (see [`super::windows`]).
+/// Windows one of PowerShell (see `windows`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrapped {
     body: String,
