@@ -103,7 +103,7 @@ pub enum Operation {
     },
     /// All slices of a compressed file in the instance, unpacked and masked into a file of
     /// the run: what it may hold of secrets is on no disk of ours. Answers a
-    /// [`Measured`](crate::folder::Measured) of the masked file.
+    /// [`Measured`] of the masked file.
     FetchMasked {
         /// The region of the instance.
         region: RegionId,
