@@ -71,7 +71,7 @@ fn build(count: usize) -> Figures {
     })
 }
 
-/// Mebibytes of this process in memory (proc_pid_status(5), VmRSS).
+/// Mebibytes of this process in memory (`VmRSS` of `proc_pid_status(5)`).
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -89,10 +89,7 @@ fn main() {
         .unwrap_or(1000);
     let few = build(10);
     let many = build(count);
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a number of builds is small"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a number of builds is small")]
     let number = count as f64;
     println!("{count} builds at once in one process, simulated time");
     println!("  real time               {:>10.1} s", many.seconds);

@@ -99,7 +99,7 @@ pub enum FaultKind {
     LoseResponse,
     /// Request or job: it begins this many seconds later.
     Delay(f64),
-    /// Job: it fails; an image becomes CreateFailed, an instance stays Stopped.
+    /// Job: it fails; an image becomes `CreateFailed`, an instance stays Stopped.
     Fail,
     /// Job: it never ends, until the plan is another one.
     Stuck,

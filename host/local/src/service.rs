@@ -336,17 +336,16 @@ async fn serve(
         }
     }
     let planned = planned(cloud, &claims).await;
-    let outcome = match planned.as_ref().and_then(FaultKind::refusal) {
-        Some(fault) => Err(fault),
-        None => {
-            let context = Context {
-                cloud: Arc::clone(cloud),
-                account: account.id.clone(),
-                now: cloud.clock.now(),
-                token: None,
-            };
-            action::dispatch(context, &claims.action, &claims.version, &claims.params).await
-        }
+    let outcome = if let Some(fault) = planned.as_ref().and_then(FaultKind::refusal) {
+        Err(fault)
+    } else {
+        let context = Context {
+            cloud: Arc::clone(cloud),
+            account: account.id.clone(),
+            now: cloud.clock.now(),
+            token: None,
+        };
+        action::dispatch(context, &claims.action, &claims.version, &claims.params).await
     };
     let code = outcome.as_ref().err().map(|fault| fault.code.to_string());
     let status = outcome.as_ref().err().map_or(200, |fault| fault.status);

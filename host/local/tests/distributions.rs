@@ -35,7 +35,11 @@ async fn every_distribution_boots_with_its_own_packages() {
         let state = instance
             .sh("systemctl is-system-running --wait || systemctl --failed --plain --no-legend; journalctl -b -p warning --no-pager | tail -30")
             .await;
-        assert!(state.starts_with("running\n"), "{}: {state}", distribution.name);
+        assert!(
+            state.starts_with("running\n"),
+            "{}: {state}",
+            distribution.name
+        );
         instance
             .sh("apt-get update -q && apt-get install -y -q --no-install-recommends hello && hello")
             .await;

@@ -86,7 +86,7 @@ fn template(name: &str, rest: &str) -> String {
             "by-command" => "command: [cat, by-command.txt]".into(),
             _ => format!("env: PLANTED_{index}"),
         };
-        text.push_str(&format!("  {name}: {{ {from} }}\n"));
+        text += &format!("  {name}: {{ {from} }}\n");
     }
     text + rest
 }
@@ -215,16 +215,13 @@ fn ten_secrets_arrive_and_are_in_no_sink() {
     }
     let house = House::sandbox();
     std::fs::write(house.path("use.wasm"), component("(call $ok)")).unwrap();
-    let checks: String = ["by-env", "by-file", "by-command", "two-lines"]
-        .iter()
-        .zip(["A", "B", "C", "D"])
-        .map(|(name, variable)| {
-            format!(
-                "      [ \"$(printf %s \"${variable}\" | sha256sum)\" = \"{}  -\" ]\n",
-                sha256(planted(name).as_bytes())
-            )
-        })
-        .collect();
+    let mut checks = String::new();
+    let names = ["by-env", "by-file", "by-command", "two-lines"];
+    for (name, variable) in names.iter().zip(["A", "B", "C", "D"]) {
+        let digest = sha256(planted(name).as_bytes());
+        checks +=
+            &format!("      [ \"$(printf %s \"${variable}\" | sha256sum)\" = \"{digest}  -\" ]\n");
+    }
     let rest = format!(
         r#"build:
   - run: |

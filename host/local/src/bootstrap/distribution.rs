@@ -3,6 +3,8 @@
 //! What is here has been made and booted. A mirror can be given instead of the
 //! archives, never instead of the keys.
 
+use std::fmt::Write as _;
+
 /// The base of the examples.
 pub const DEBIAN_12: &str = "debian-12";
 
@@ -137,9 +139,11 @@ impl Distribution {
             }
             let address = mirror.unwrap_or(address);
             for suite in *suites {
-                lines.push_str(&format!(
-                    "deb [signed-by={keyring}] {address} {suite} {components}\n"
-                ));
+                // Writing to a text can't fail.
+                let _ = writeln!(
+                    lines,
+                    "deb [signed-by={keyring}] {address} {suite} {components}"
+                );
             }
         }
         lines

@@ -41,12 +41,11 @@ pub(super) fn run(
         .is_none()
         .then(|| sources::of_this_host(distribution))
         .flatten();
-    let lines = match own {
-        Some(lines) => lines,
-        None => {
-            let keys = keyring::find(&distribution.keyring, workshop)?;
-            distribution.sources(mirror, &keys.to_string_lossy())
-        }
+    let lines = if let Some(lines) = own {
+        lines
+    } else {
+        let keys = keyring::find(&distribution.keyring, workshop)?;
+        distribution.sources(mirror, &keys.to_string_lossy())
     };
     let mut command = Command::new("mmdebstrap");
     command

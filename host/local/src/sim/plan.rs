@@ -231,9 +231,12 @@ pub(super) fn luck(tx: &Transaction<'_>) -> Result<(f64, f64), StoreError> {
     )?;
     let seed = load(tx)?.seed;
     let hash = blake3::hash(format!("{seed} {drawn}").as_bytes());
-    let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
-    let share = |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
-    Ok((share([a, b, c, d]), share([e, f, g, h])))
+    let share = |at: usize| {
+        let bytes = hash.as_bytes().iter().skip(at).take(4);
+        let number = bytes.fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
+        f64::from(number) / f64::from(u32::MAX)
+    };
+    Ok((share(0), share(4)))
 }
 
 /// What a command will have done when it ends, and what it does to its instance.

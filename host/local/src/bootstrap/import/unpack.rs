@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata};
 use tar::{Archive, Entry, EntryType};
 
 /// A layer's file that says: what has this name below is gone.
@@ -95,7 +95,7 @@ fn one<R: Read>(
     }
     if layer && !path.as_os_str().is_empty() {
         let there = tree.symlink_metadata(path).ok();
-        let both_folders = kind.is_dir() && there.as_ref().is_some_and(|one| one.is_dir());
+        let both_folders = kind.is_dir() && there.as_ref().is_some_and(Metadata::is_dir);
         if there.is_some() && !both_folders {
             remove(tree, path)?;
         }
