@@ -156,7 +156,7 @@ mod tests {
                     let (tell, told) = oneshot::channel();
                     std::thread::spawn(move || {
                         std::thread::sleep(Duration::from_millis(20));
-                        drop(tell.send(()));
+                        tell.send(()).unwrap();
                         drop(work);
                     });
                     told.await.unwrap();
@@ -166,8 +166,7 @@ mod tests {
             for task in tasks {
                 task.await.unwrap();
             }
-            let seen = seen.lock().unwrap().clone();
-            seen
+            std::mem::take(&mut *seen.lock().unwrap())
         });
         let at = |days| (days, Timestamp::UNIX_EPOCH + day(days));
         assert_eq!(seen, [at(7), at(30), at(365)]);

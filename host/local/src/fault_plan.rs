@@ -410,7 +410,7 @@ impl FaultKind {
 mod tests {
     use super::*;
 
-    fn kept(rules: serde_json::Value) -> Kept {
+    fn kept(rules: &serde_json::Value) -> Kept {
         let plan: FaultPlan =
             serde_json::from_value(serde_json::json!({"seed": 1, "rules": rules})).unwrap();
         plan.check().unwrap();
@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_rule_lets_some_through_and_applies_some_times() {
-        let mut kept = kept(serde_json::json!([
+        let mut kept = kept(&serde_json::json!([
             {"action": "RunInstances", "after": 1, "times": 2, "fault": "server-error"},
             {"action": "*", "params": {"RegionId": "cn-beijing"}, "fault": "lose-request"},
         ]));
@@ -446,7 +446,7 @@ mod tests {
         let rules = serde_json::json!([
             {"action": "*", "chance": 0.25, "fault": {"throttle": {}}},
         ]);
-        let (mut one, mut other) = (kept(rules.clone()), kept(rules));
+        let (mut one, mut other) = (kept(&rules), kept(&rules));
         let first = requests(&mut one, "CopyImage", 1000);
         assert_eq!(first, requests(&mut other, "CopyImage", 1000));
         let count = first.iter().flatten().count();

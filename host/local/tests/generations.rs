@@ -3,6 +3,7 @@
 //!
 //! With `DARKROOM_LONG=1` there are a hundred generations, each made by its own running
 //! instance; else forty, of which a few run.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
 mod sandbox_machine;
 

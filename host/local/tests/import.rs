@@ -1,6 +1,12 @@
 //! Imports of root file systems that somebody else has made: a folder, archives, and OCI
 //! image layouts that a test writes by hand.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail and speak as tests do"
+)]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +81,10 @@ impl Layout {
 
     fn blob(&self, kind: &str, content: &[u8]) -> Value {
         let hash = Sha256::digest(content);
-        let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut name = String::new();
+        for byte in hash {
+            write!(name, "{byte:02x}").unwrap();
+        }
         fs::write(self.place.path().join("blobs/sha256").join(&name), content).unwrap();
         json!({
             "mediaType": kind,
@@ -131,7 +140,10 @@ fn a_folder_and_its_archive_are_the_same_base() {
     let made = take(cache.path(), folder.path(), None, false).unwrap();
     assert_eq!(made.base.os_name, "Alpine 3.20.1");
     assert_eq!(made.base.agent, Agent::None);
-    assert_eq!(bases(cache.path()).unwrap(), [made.base.clone()]);
+    assert_eq!(
+        bases(cache.path()).unwrap(),
+        std::slice::from_ref(&made.base)
+    );
     let file = cache.path().join("rootfs.tar");
     fs::write(&file, archive(folder.path())).unwrap();
     let error = take(cache.path(), &file, None, false).unwrap_err();

@@ -2,6 +2,7 @@
 //! recorded, shown or started outside of the instances.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ fn template(name: &str, rest: &str) -> String {
             "by-command" => "command: [cat, by-command.txt]".into(),
             _ => format!("env: PLANTED_{index}"),
         };
-        text += &format!("  {name}: {{ {from} }}\n");
+        writeln!(text, "  {name}: {{ {from} }}").unwrap();
     }
     text + rest
 }
@@ -219,8 +220,11 @@ fn ten_secrets_arrive_and_are_in_no_sink() {
     let names = ["by-env", "by-file", "by-command", "two-lines"];
     for (name, variable) in names.iter().zip(["A", "B", "C", "D"]) {
         let digest = sha256(planted(name).as_bytes());
-        checks +=
-            &format!("      [ \"$(printf %s \"${variable}\" | sha256sum)\" = \"{digest}  -\" ]\n");
+        writeln!(
+            checks,
+            "      [ \"$(printf %s \"${variable}\" | sha256sum)\" = \"{digest}  -\" ]"
+        )
+        .unwrap();
     }
     let rest = format!(
         r#"build:
