@@ -1,6 +1,6 @@
 //! The distributions whose bases can be made: a flat table.
 //!
-//! What is here has been made and booted. A mirror can be given instead of the
+//! `tests/distributions.rs` makes and boots each in the long tier. A mirror can be given instead of the
 //! archives, never instead of the keys.
 
 use std::fmt::Write as _;
