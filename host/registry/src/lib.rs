@@ -1,0 +1,6 @@
+//! Component packages in OCI registries: found by name and requirement, pulled, kept,
+//! verified against a policy, and published.
+//!
+//! `cli` is its user: it hands in the texts of configuration files, and gives what came
+//! out to the engine as bytes. Nothing here knows templates or runs a component, prints,
+//! or reads the environment or the home folder.
