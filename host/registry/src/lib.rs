@@ -4,3 +4,6 @@
 //! `cli` is its user: it hands in the texts of configuration files, and gives what came
 //! out to the engine as bytes. Nothing here knows templates or runs a component, prints,
 //! or reads the environment or the home folder.
+
+pub mod digest;
+pub mod sign;
