@@ -5,5 +5,7 @@
 //! out to the engine as bytes. Nothing here knows templates or runs a component, prints,
 //! or reads the environment or the home folder.
 
+pub mod cache;
 pub mod digest;
 pub mod sign;
+pub mod trust;

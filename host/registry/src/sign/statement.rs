@@ -113,9 +113,8 @@ impl Subject {
             subject.insert("name".into(), name.clone().into());
         }
         subject.insert("digest".into(), json!(self.digest));
-        if !self.annotations.is_empty() {
-            subject.insert("annotations".into(), self.annotations.clone().into());
-        }
+        // Also where there are none, as cosign does.
+        subject.insert("annotations".into(), self.annotations.clone().into());
         subject.into()
     }
 
