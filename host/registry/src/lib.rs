@@ -6,6 +6,9 @@
 //! or reads the environment or the home folder.
 
 pub mod cache;
+pub mod config;
 pub mod digest;
+pub mod name;
+pub mod requirement;
 pub mod sign;
 pub mod trust;
