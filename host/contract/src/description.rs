@@ -80,20 +80,24 @@ impl Description {
     /// Parses what `describe` answered.
     ///
     /// # Errors
-    /// [`DescriptionError`], which names the member that is wrong.
+    /// The first [`DescriptionError`], which names the member that is wrong.
     pub fn parse(text: &str) -> Result<Self, DescriptionError> {
+        let (description, mistakes) = Self::read(text)?;
+        mistakes.into_iter().next().map_or(Ok(description), Err)
+    }
+
+    /// All that is wrong with what `describe` answered, for its author.
+    pub fn mistakes(text: &str) -> Vec<DescriptionError> {
+        Self::read(text).map_or_else(|error| vec![error], |(_, mistakes)| mistakes)
+    }
+
+    /// What can be read of it, and what is wrong with that.
+    fn read(text: &str) -> Result<(Self, Vec<DescriptionError>), DescriptionError> {
         if text.len() > Self::MOST_BYTES {
             return Err(DescriptionError::TooLong(text.len()));
         }
         let members: Members = serde_json::from_str(text)
             .map_err(|error| DescriptionError::Json(error.to_string()))?;
-        if members.summary.trim().is_empty() {
-            return Err(DescriptionError::NoSummary);
-        }
-        if members.parameters.get("type").and_then(Value::as_str) != Some("object") {
-            return Err(DescriptionError::NotAnObject);
-        }
-        arguments::compile(&members.parameters).map_err(DescriptionError::Schema)?;
         let description = Self {
             summary: members.summary,
             parameters: members.parameters,
@@ -101,19 +105,30 @@ impl Description {
             internet: members.internet,
             families: members.families,
         };
+        let mut mistakes = Vec::new();
+        if description.summary.trim().is_empty() {
+            mistakes.push(DescriptionError::NoSummary);
+        }
+        if description.parameters.get("type").and_then(Value::as_str) != Some("object") {
+            mistakes.push(DescriptionError::NotAnObject);
+        }
+        let schema = arguments::compile(&description.parameters);
+        let usable = schema.is_ok();
+        mistakes.extend(schema.err().map(DescriptionError::Schema));
         for (name, schema) in description.properties() {
             let of_texts = || {
                 let declared = schema.get("type").and_then(Value::as_str);
                 declared.is_some_and(|of| ["string", "array", "object"].contains(&of))
             };
             if is_secret(schema) && !of_texts() {
-                return Err(DescriptionError::SecretNotText(name.clone()));
+                mistakes.push(DescriptionError::SecretNotText(name.clone()));
             }
-            if let Some(default) = schema.get("default") {
-                description.check_default(name, default)?;
+            // Without a schema that can be used nothing fits or doesn't.
+            if let Some(default) = schema.get("default").filter(|_| usable) {
+                mistakes.extend(description.check_default(name, default).err());
             }
         }
-        Ok(description)
+        Ok((description, mistakes))
     }
 
     /// A wrong default would otherwise be reported to whoever leaves it out.

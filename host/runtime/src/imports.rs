@@ -106,32 +106,31 @@ pub(crate) fn is_compatible(version: &str) -> bool {
 
 /// Judges imports by their names alone.
 pub(crate) fn check_names(imports: &[String]) -> Result<(), LoadProblem> {
-    for name in imports {
-        if name.starts_with("wasi:http/") {
-            return Err(LoadProblem::Http {
-                import: name.clone(),
-            });
-        }
-        if let Some((interface, version)) = interface(name) {
-            if !is_compatible(version) {
-                return Err(LoadProblem::OtherContract {
-                    interface: name.clone(),
-                });
-            }
-            if functions(interface).is_none() {
-                return Err(LoadProblem::NewerContract {
-                    missing: name.clone(),
-                    needs: version.to_owned(),
-                });
-            }
-        } else if !(WASI.iter().any(|package| name.starts_with(package)) && name.contains("@0.2."))
-        {
-            return Err(LoadProblem::UnknownImport {
-                import: name.clone(),
-            });
-        }
+    imports
+        .iter()
+        .find_map(|name| judge(name))
+        .map_or(Ok(()), Err)
+}
+
+/// What is wrong with an import, by its name alone.
+pub(crate) fn judge(name: &str) -> Option<LoadProblem> {
+    let import = name.to_owned();
+    if name.starts_with("wasi:http/") {
+        return Some(LoadProblem::Http { import });
     }
-    Ok(())
+    if let Some((interface, version)) = interface(name) {
+        if !is_compatible(version) {
+            return Some(LoadProblem::OtherContract { interface: import });
+        }
+        return functions(interface)
+            .is_none()
+            .then(|| LoadProblem::NewerContract {
+                missing: import,
+                needs: version.to_owned(),
+            });
+    }
+    let known = WASI.iter().any(|package| name.starts_with(package)) && name.contains("@0.2.");
+    (!known).then_some(LoadProblem::UnknownImport { import })
 }
 
 /// Looks for functions of the contract that this host hasn't got; wasmtime would say

@@ -3,7 +3,7 @@
 //! `engine` is its user: [`Runtime::load`] turns bytes into a [`Component`],
 //! [`Runtime::call`] calls one role of it once, and the engine does what came of it
 //! and calls again. `cli` uses [`pack`] to make components out of what compilers
-//! produce.
+//! produce, and [`examine`] to tell their authors what is wrong.
 //!
 //! What a call means stands in `darkroom_contract`: `adapter` converts each call of
 //! the guest into a call of a [`Session`](darkroom_contract::Session), which is the
@@ -30,6 +30,7 @@ mod cache;
 mod call;
 mod component;
 mod config;
+pub mod examine;
 mod failure;
 mod imports;
 mod load;

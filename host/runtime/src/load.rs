@@ -224,7 +224,8 @@ fn roles(outline: &Outline<'_>) -> Result<Vec<Role>, LoadProblem> {
     Ok(roles)
 }
 
-fn looks_like(bytes: &[u8]) -> &'static str {
+/// What a file that is no WebAssembly seems to be.
+pub(crate) fn looks_like(bytes: &[u8]) -> &'static str {
     let start = bytes.trim_ascii_start();
     if start.is_empty() {
         "an empty file"

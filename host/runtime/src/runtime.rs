@@ -143,6 +143,11 @@ impl Runtime {
         })
     }
 
+    /// The limits of a call.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     fn compile(
         &self,
         bytes: &[u8],

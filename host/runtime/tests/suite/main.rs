@@ -6,6 +6,7 @@
 )]
 
 mod bad;
+mod checking;
 mod packing;
 mod roles;
 mod support;

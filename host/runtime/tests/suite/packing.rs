@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use darkroom_contract::Role;
+use darkroom_runtime::pack::{Metadata, Recipe, Strip};
 use darkroom_runtime::{Config, Runtime, pack};
 
 use crate::support::{all_roles, build, first, runtime};
@@ -55,6 +56,133 @@ fn preview_1_is_answered_by_the_null_adapter() {
     let runtime = runtime();
     let packed = pack::pack(&runtime, &module, &[], "guest").unwrap();
     runtime.load(&packed, "guest").unwrap();
+}
+
+/// What a package says of itself, with all of it given.
+fn said() -> Metadata {
+    let text = |text: &str| Some(text.to_owned());
+    Metadata {
+        name: text("acme:greeting"),
+        version: text("1.2.3"),
+        licence: text("Apache-2.0"),
+        authors: text("Ann"),
+        source: text("https://example.org/greeting"),
+        ..Metadata::default()
+    }
+}
+
+#[test]
+fn a_package_is_made_of_a_bare_module_and_says_what_it_is() {
+    let runtime = runtime();
+    let text = build("(call $ok)").replace(
+        "(module",
+        r#"(module (@custom ".debug_info" "dwarf") (@custom "target_features" "left")"#,
+    );
+    let recipe = Recipe {
+        world: Some("builder-only".into()),
+        metadata: said(),
+        files: Some(vec![("a".into(), b"asset".to_vec())]),
+        ..Recipe::default()
+    };
+    let packed = pack::package(&runtime, text.as_bytes(), &recipe, "guest").unwrap();
+    let seen = pack::look(&packed, "guest").unwrap();
+    let whole = Metadata {
+        description: Some("s".into()),
+        contract: Some("0.1.0".into()),
+        ..said()
+    };
+    assert_eq!(seen.metadata, whole);
+    assert_eq!(seen.contract.as_deref(), Some("0.1.0"));
+    assert_eq!(
+        (&seen.roles[..], seen.assets.get("a")),
+        (&[Role::Builder][..], Some(&b"asset"[..]))
+    );
+    assert_eq!(
+        seen.digest,
+        runtime.load(&packed, "guest").unwrap().digest()
+    );
+    let count = |bytes: &[u8], text: &str| {
+        bytes
+            .windows(text.len())
+            .filter(|part| *part == text.as_bytes())
+            .count()
+    };
+    assert_eq!((count(&packed, "dwarf"), count(&packed, "left")), (0, 0));
+
+    // The same once more, of the same input and of itself.
+    let again = pack::package(&runtime, text.as_bytes(), &recipe, "elsewhere").unwrap();
+    assert_eq!(again, packed);
+    let bare = Recipe::default();
+    assert_eq!(
+        pack::package(&runtime, &packed, &bare, "guest").unwrap(),
+        packed
+    );
+    // What is given anew replaces what it said, and nothing is there twice.
+    let newer = Recipe {
+        metadata: Metadata {
+            version: Some("2.0.0".into()),
+            ..Metadata::default()
+        },
+        files: Some(Vec::new()),
+        strip: Strip::Names,
+        ..Recipe::default()
+    };
+    let newer = pack::package(&runtime, &packed, &newer, "guest").unwrap();
+    let seen = pack::look(&newer, "guest").unwrap();
+    assert_eq!(
+        seen.metadata,
+        Metadata {
+            version: Some("2.0.0".into()),
+            ..whole
+        }
+    );
+    assert!(seen.assets.is_empty());
+    assert_eq!((count(&newer, "1.2.3"), count(&newer, "licenses")), (0, 1));
+    assert!(
+        count(&packed, "ok") > count(&newer, "ok"),
+        "names of functions went"
+    );
+    runtime.load(&newer, "guest").unwrap();
+}
+
+#[test]
+fn a_package_is_refused_for_a_world_or_metadata_that_can_not_be() {
+    let runtime = runtime();
+    let packed = all_roles(&runtime);
+    let refused = |recipe: Recipe| pack::package(&runtime, &packed, &recipe, "guest").unwrap_err();
+    let error = refused(Recipe {
+        world: Some("tester-only".into()),
+        ..Recipe::default()
+    });
+    assert!(matches!(error, pack::PackError::WorldOfComponent(_)) && error.hint().is_some());
+    let metadata = Metadata {
+        name: Some("web".into()),
+        version: Some("1".into()),
+        ..said()
+    };
+    let error = refused(Recipe {
+        metadata,
+        ..Recipe::default()
+    });
+    let text = error.to_string();
+    assert!(
+        text.contains("`namespace:name`") && text.contains("semantic version"),
+        "{text}"
+    );
+}
+
+/// What the first release packed, before there was metadata, loads and is looked at.
+#[test]
+fn packages_without_metadata_run_for_ever() {
+    let runtime = runtime();
+    let packed = all_roles(&runtime);
+    let seen = pack::look(&packed, "old").unwrap();
+    assert_eq!(seen.metadata, Metadata::default());
+    assert_eq!(
+        (seen.roles.len(), seen.contract.as_deref()),
+        (3, Some("0.1.0"))
+    );
+    runtime.load(&packed, "old").unwrap();
 }
 
 #[test]
