@@ -159,6 +159,9 @@ pub(super) fn check(
     let checked = tokio::task::block_in_place(|| engine.check(&file.text, &with))?;
     for warning in &checked.warnings {
         terminal.note(format!("warning: {warning}"));
+        if let Some(help) = &warning.help {
+            terminal.note(format!("  help: {help}"));
+        }
     }
     Ok(checked)
 }
