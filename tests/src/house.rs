@@ -146,10 +146,8 @@ impl House {
 
     /// The house's own cache, else the shared one.
     fn cache(&self) -> PathBuf {
-        match self.tenant {
-            Some(_) => self.path("cache"),
-            None => cache(),
-        }
+        let own = self.path("cache");
+        if own.exists() { own } else { cache() }
     }
 
     /// A command without arguments as root in a tenant's house, with folders of its own:

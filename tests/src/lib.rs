@@ -15,5 +15,6 @@ pub mod fixtures;
 pub mod guests;
 pub mod house;
 pub mod laboratory;
+pub mod seat;
 pub mod simulated_clock;
 pub mod tenant;

@@ -9,13 +9,18 @@
     reason = "what surprises a test ends it, also in its own functions"
 )]
 
+mod asked;
+mod copied;
 mod copies;
 mod effects;
 mod guests;
 mod hostile;
+mod images;
+mod imports;
 mod interrupts;
 mod looking;
 mod mistakes;
+mod network;
 mod output;
 mod plan;
 mod repair;
