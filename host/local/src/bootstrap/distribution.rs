@@ -1,7 +1,7 @@
 //! The distributions whose bases can be made: a flat table.
 //!
-//! `tests/distributions.rs` makes and boots each in the long tier. A mirror can be given instead of the
-//! archives, never instead of the keys.
+//! `tests/distributions.rs` makes and boots each in the long tier. A mirror can be given
+//! instead of the archives, never instead of the keys.
 
 use std::fmt::Write as _;
 

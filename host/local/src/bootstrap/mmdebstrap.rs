@@ -1,16 +1,19 @@
 //! Runs mmdebstrap, which makes a root file system from a distribution's packages.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 
 use super::distribution::Distribution;
 use super::{BootstrapError, PATH, Progress, at, keyring, sources};
 
-/// Packages beyond the smallest system: an init, what ECS images have, and what
-/// builds need at once.
-const PACKAGES: &str = "systemd-sysv,dbus,ca-certificates,curl,iproute2,procps";
+/// Packages beyond the smallest system: apt, which Ubuntu doesn't require, an init, what
+/// ECS images have, and what builds need at once.
+const PACKAGES: &str = "apt,systemd-sysv,dbus,ca-certificates,curl,iproute2,procps";
 
 /// Documentation in packages isn't unpacked: a quarter of the size.
 const EXCLUDED: [&str; 4] = [
@@ -41,17 +44,22 @@ pub(super) fn run(
         .is_none()
         .then(|| sources::of_this_host(distribution))
         .flatten();
-    let lines = if let Some(lines) = own {
-        lines
+    let (lines, keys) = if let Some(lines) = own {
+        (lines, None)
     } else {
         let keys = keyring::find(&distribution.keyring, workshop)?;
-        distribution.sources(mirror, &keys.to_string_lossy())
+        let keys = keys.to_string_lossy().into_owned();
+        (distribution.sources(mirror, &keys), Some(keys))
     };
     let mut command = Command::new("mmdebstrap");
     command
         .arg("--variant=minbase")
         .arg("--format=directory")
-        .arg(format!("--include={PACKAGES}"));
+        // Ubuntu's apt doesn't bring the keys of its archive, as Debian's does.
+        .arg(format!(
+            "--include={PACKAGES},{}",
+            distribution.keyring.package
+        ));
     for path in EXCLUDED {
         command.arg(format!("--dpkgopt=path-exclude={path}"));
     }
@@ -93,12 +101,24 @@ pub(super) fn run(
     }
     let status = child.wait().map_err(at("waiting for mmdebstrap"))?;
     if status.success() {
-        return Ok(());
+        return match keys {
+            Some(keys) => name_own_keys(target, &keys, distribution.keyring.file)
+                .map_err(at("writing sources.list")),
+            None => Ok(()),
+        };
     }
     Err(BootstrapError::Failed {
         status: status.to_string(),
         said: last.into_iter().collect::<Vec<_>>().join("\n"),
     })
+}
+
+/// The sources of the base name its own copy of the keys, not the host's.
+fn name_own_keys(target: &Path, keys: &str, own: &str) -> io::Result<()> {
+    const SOURCES: &str = "etc/apt/sources.list";
+    let root = Dir::open_ambient_dir(target, ambient_authority())?;
+    let sources = root.read_to_string(SOURCES)?;
+    root.write(SOURCES, sources.replace(keys, own))
 }
 
 /// What a line of mmdebstrap begins, and how much of its time has passed then.
@@ -136,6 +156,20 @@ fn phase_of(line: &str) -> Option<(&'static str, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_names_its_own_keys() {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(base.path().join("etc/apt")).unwrap();
+        let file = base.path().join("etc/apt/sources.list");
+        std::fs::write(&file, "deb [signed-by=/tmp/w/k.gpg] http://a b c\n").unwrap();
+        name_own_keys(base.path(), "/tmp/w/k.gpg", "/usr/share/keyrings/k.gpg").unwrap();
+        let sources = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            sources,
+            "deb [signed-by=/usr/share/keyrings/k.gpg] http://a b c\n"
+        );
+    }
 
     #[test]
     fn lines_of_mmdebstrap_are_phases() {
