@@ -6,9 +6,13 @@
 //! or reads the environment or the home folder.
 
 pub mod cache;
+pub mod client;
 pub mod config;
 pub mod digest;
+pub mod layout;
 pub mod name;
+pub mod publish;
+pub mod pull;
 pub mod requirement;
 pub mod sign;
 pub mod trust;

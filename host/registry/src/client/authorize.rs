@@ -1,0 +1,230 @@
+//! Who we are to a registry: its challenge, and tokens from its token service.
+//!
+//! The library exchanges name and password for a token; before it does, the place of the
+//! token service is looked at here, because it is the registry that names it and the
+//! password that goes there. Tokens are kept for less than the minute that the
+//! [protocol] promises. Nothing here is printed: credentials can't be.
+//!
+//! [protocol]: https://distribution.github.io/distribution/spec/auth/token/
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use http_auth::parser::ChallengeParser;
+use oci_client::RegistryOperation;
+use oci_client::errors::OciDistributionError;
+use oci_client::secrets::RegistryAuth;
+use oci_client::token_cache::{RegistryToken, RegistryTokenType};
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use reqwest::{RequestBuilder, Url};
+
+use super::connection::{Connection, classify, is_safe};
+use super::error::Fault;
+use crate::config::{Credentials, Secret};
+
+/// How long a token is used: tokens hold 60 s at least.
+const TOKEN_AGE: Duration = Duration::from_secs(50);
+
+/// What a registry answers to somebody without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// Nothing: it talks to anybody.
+    Open,
+    /// It wants a name and a password with each request.
+    Basic,
+    /// It wants a token of its token service.
+    Bearer {
+        /// The token service.
+        realm: String,
+    },
+}
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub(super) enum Authorization {
+    Nobody,
+    Basic { username: String, password: Secret },
+    Token(Secret),
+}
+
+impl Authorization {
+    pub(super) fn apply(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Nobody => request,
+            Self::Basic { username, password } => {
+                request.basic_auth(username, Some(password.expose()))
+            }
+            Self::Token(token) => request.bearer_auth(token.expose()),
+        }
+    }
+}
+
+/// What a request is for. Registries give tokens that allow no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Right {
+    Read,
+    Write,
+}
+
+impl Right {
+    fn operation(self) -> RegistryOperation {
+        match self {
+            Self::Read => RegistryOperation::Pull,
+            Self::Write => RegistryOperation::Push,
+        }
+    }
+}
+
+pub(super) type Tokens = HashMap<(String, Right), (Authorization, Instant)>;
+
+impl Connection {
+    /// What a request for a repository carries. With `anew`, what is known is forgotten.
+    pub(super) async fn authorize(
+        &self,
+        repository: &str,
+        right: Right,
+        anew: bool,
+    ) -> Result<Authorization, Fault> {
+        let key = (repository.to_owned(), right);
+        // Held over the exchange: ten blobs at once ask for one token.
+        let mut tokens = self.tokens.lock().await;
+        match tokens.get(&key) {
+            Some((authorization, since)) if !anew && since.elapsed() < TOKEN_AGE => {
+                return Ok(authorization.clone());
+            }
+            _ => {}
+        }
+        let authorization = self.exchange(repository, right).await?;
+        tokens.insert(key, (authorization.clone(), Instant::now()));
+        Ok(authorization)
+    }
+
+    /// Whether somebody asks.
+    pub(super) fn is_known(&self) -> bool {
+        let credentials = self.credentials.get();
+        credentials.is_some_and(|known| *known != Credentials::Anonymous)
+    }
+
+    async fn exchange(&self, repository: &str, right: Right) -> Result<Authorization, Fault> {
+        let credentials = self.credentials.get().cloned().unwrap_or_default();
+        let challenge = self
+            .challenge
+            .get_or_try_init(|| self.challenge())
+            .await?
+            .clone();
+        let authorization = match (challenge, credentials) {
+            (_, Credentials::Bearer(token)) => Authorization::Token(token),
+            (Challenge::Bearer { realm }, credentials) => {
+                self.token(&realm, &credentials, repository, right).await?
+            }
+            // Some want none to read and one to write, and say nothing before.
+            (_, Credentials::Basic { username, password }) => {
+                Authorization::Basic { username, password }
+            }
+            (_, Credentials::Anonymous) => Authorization::Nobody,
+        };
+        let kind = match &authorization {
+            Authorization::Nobody => return Ok(authorization),
+            Authorization::Basic { username, password } => {
+                RegistryTokenType::Basic(username.clone(), password.expose().to_owned())
+            }
+            Authorization::Token(token) => {
+                // The library would panic at it.
+                if HeaderValue::from_str(token.expose()).is_err() {
+                    return Err(Fault::Malformed {
+                        what: "the token",
+                        why: "it has characters that no token has".into(),
+                    });
+                }
+                RegistryTokenType::Bearer(RegistryToken::Token {
+                    token: token.expose().to_owned(),
+                })
+            }
+        };
+        if right == Right::Write {
+            let reference = self.reference(repository, "latest");
+            let library = self.library().await?;
+            library
+                .tokens
+                .insert(&reference, right.operation(), kind)
+                .await;
+        }
+        Ok(authorization)
+    }
+
+    async fn challenge(&self) -> Result<Challenge, Fault> {
+        let answer = self
+            .http
+            .get(self.url("/v2/")?)
+            .send()
+            .await
+            .map_err(classify)?;
+        let status = answer.status();
+        if status.is_server_error() || status.as_u16() == 429 {
+            return Err(super::read::fault(&answer, String::new(), false));
+        }
+        let mut challenge = Challenge::Open;
+        for header in answer.headers().get_all(WWW_AUTHENTICATE) {
+            for one in ChallengeParser::new(header.to_str().unwrap_or_default()).flatten() {
+                let realm = one
+                    .params
+                    .iter()
+                    .find(|(key, _)| key.eq_ignore_ascii_case("realm"));
+                if one.scheme.eq_ignore_ascii_case("bearer") {
+                    let realm = realm
+                        .map(|(_, realm)| realm.to_unescaped())
+                        .unwrap_or_default();
+                    return Ok(Challenge::Bearer { realm });
+                }
+                if one.scheme.eq_ignore_ascii_case("basic") {
+                    challenge = Challenge::Basic;
+                }
+            }
+        }
+        Ok(challenge)
+    }
+
+    async fn token(
+        &self,
+        realm: &str,
+        credentials: &Credentials,
+        repository: &str,
+        right: Right,
+    ) -> Result<Authorization, Fault> {
+        let url: Url = realm.parse().map_err(|_| Fault::Malformed {
+            what: "the registry's challenge",
+            why: "its realm is no address".into(),
+        })?;
+        if !is_safe(&url) {
+            return Err(Fault::PlainToken {
+                host: url.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        let known = *credentials != Credentials::Anonymous;
+        let asked = match credentials {
+            Credentials::Basic { username, password } => {
+                RegistryAuth::Basic(username.clone(), password.expose().to_owned())
+            }
+            Credentials::Anonymous | Credentials::Bearer(_) => RegistryAuth::Anonymous,
+        };
+        let reference = self.reference(repository, "latest");
+        let library = self.library().await?;
+        match library.auth(&reference, &asked, right.operation()).await {
+            Ok(Some(token)) => Ok(Authorization::Token(Secret::new(token))),
+            Ok(None) => Ok(Authorization::Nobody),
+            // What the service said may repeat what it was told.
+            Err(OciDistributionError::AuthenticationFailure(_)) => Err(Fault::NoToken { known }),
+            Err(OciDistributionError::RegistryTokenDecodeError(_)) => Err(Fault::Malformed {
+                what: "the answer of the registry's token service",
+                why: "it has no token".into(),
+            }),
+            Err(error) => Err(super::write::fault(error, known)),
+        }
+    }
+
+    /// The library's word for a place. A digest goes where a tag goes: the address is the
+    /// same, and the library panics at some answers to one that it knows for a digest.
+    pub(super) fn reference(&self, repository: &str, at: &str) -> oci_client::Reference {
+        oci_client::Reference::with_tag(self.address().into(), repository.into(), at.into())
+    }
+}

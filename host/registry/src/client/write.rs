@@ -1,0 +1,149 @@
+//! Requests that write, done by the library: blobs in pieces, and manifests.
+//!
+//! A blob that is there already isn't sent. Every write says the same twice, so what may
+//! pass is tried again. Nothing here decides whether something may be written.
+
+use bytes::Bytes;
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use reqwest::header::HeaderValue;
+
+use super::authorize::Right;
+use super::connection::{Connection, classify};
+use super::error::Fault;
+use super::read::{Get, repeat, said};
+use super::settings::Settings;
+use crate::digest::Digest;
+use crate::name::shortened;
+
+impl Connection {
+    pub(super) async fn has_blob(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        settings: &Settings,
+    ) -> Result<bool, Fault> {
+        let get = Get {
+            path: format!("/v2/{repository}/blobs/{digest}"),
+            repository,
+            right: Right::Write,
+            accept: "",
+            what: "the blob",
+            limit: 0,
+            size: None,
+            head: true,
+            open: false,
+        };
+        match self.get(&get, settings).await {
+            Ok(_) => Ok(true),
+            Err(Fault::NotFound) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) async fn put_blob(
+        &self,
+        repository: &str,
+        bytes: &Bytes,
+        settings: &Settings,
+    ) -> Result<Digest, Fault> {
+        let digest = Digest::of(bytes);
+        if self.has_blob(repository, &digest, settings).await? {
+            return Ok(digest);
+        }
+        let reference = self.reference(repository, "latest");
+        let name = digest.to_string();
+        self.write(repository, settings, async |library| {
+            library.push_blob(&reference, bytes.clone(), &name).await
+        })
+        .await?;
+        Ok(digest)
+    }
+
+    pub(super) async fn put_manifest(
+        &self,
+        repository: &str,
+        at: &str,
+        bytes: &Bytes,
+        media_type: &str,
+        settings: &Settings,
+    ) -> Result<(), Fault> {
+        let kind = HeaderValue::from_str(media_type).map_err(|_| Fault::Malformed {
+            what: "the media type",
+            why: shortened(media_type),
+        })?;
+        let reference = self.reference(repository, at);
+        self.write(repository, settings, async |library| {
+            let sent = library.push_manifest_raw(&reference, bytes.clone(), kind.clone());
+            sent.await
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn write<T>(
+        &self,
+        repository: &str,
+        settings: &Settings,
+        mut work: impl AsyncFnMut(&oci_client::Client) -> Result<T, OciDistributionError>,
+    ) -> Result<T, Fault> {
+        repeat(settings, async || {
+            self.authorize(repository, Right::Write, false).await?;
+            let library = self.library().await?;
+            let done = tokio::time::timeout(settings.timeout, work(library)).await;
+            done.map_err(|_| Fault::Timeout)?
+                .map_err(|error| fault(error, self.is_known()))
+        })
+        .await
+    }
+}
+
+/// What the library's error means. Addresses and raw bodies stay behind.
+pub(super) fn fault(error: OciDistributionError, known: bool) -> Fault {
+    let of_status = |status: u16, message: String| match status {
+        401 => Fault::Unauthorized { known },
+        403 => Fault::Forbidden { message },
+        404 => Fault::NotFound,
+        429 => Fault::TooMany { wait: None },
+        500.. => Fault::Server {
+            status,
+            wait: None,
+            message,
+        },
+        _ => Fault::Unexpected { status, message },
+    };
+    match error {
+        OciDistributionError::RequestError(error) => classify(error),
+        OciDistributionError::UnauthorizedError { .. } => Fault::Unauthorized { known },
+        OciDistributionError::ServerError { code, message, .. } => {
+            let said = said(message.as_bytes());
+            let said = match said.is_empty() {
+                true => said,
+                false => format!(": {}", shortened(&said)),
+            };
+            of_status(code, said)
+        }
+        OciDistributionError::RegistryError { envelope, .. } => {
+            let first = envelope.errors.into_iter().next();
+            let (code, message) = first.map_or_else(
+                || (OciErrorCode::Other(String::new()), String::new()),
+                |error| (error.code, error.message),
+            );
+            let status = match code {
+                OciErrorCode::Unauthorized => 401,
+                OciErrorCode::Denied => 403,
+                OciErrorCode::Toomanyrequests => 429,
+                OciErrorCode::NameUnknown | OciErrorCode::NotFound => 404,
+                _ => 400,
+            };
+            of_status(status, format!(": {}", shortened(&message)))
+        }
+        OciDistributionError::SpecViolationError(why) => Fault::Malformed {
+            what: "the registry's answer",
+            why: shortened(&why),
+        },
+        other => Fault::Malformed {
+            what: "the registry's answer",
+            why: shortened(&other.to_string()),
+        },
+    }
+}

@@ -1,0 +1,146 @@
+//! Pulling: a package's manifest and file, each of the digest that it should have.
+//!
+//! `resolve` and the command line use it. Whether the file is a component, and one of
+//! ours, is judged by who pulls: nothing here looks into it, knows a policy, or keeps
+//! anything.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::client::{Client, Manifest, RegistryError};
+use crate::digest::Digest;
+use crate::layout::{self, Layout, LayoutError};
+use crate::name::{At, Located, OciReference};
+
+/// Largest config: lists of interfaces.
+const CONFIG_LIMIT: u64 = 1024 * 1024;
+
+/// A package, pulled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// Where from.
+    pub reference: OciReference,
+    /// Its manifest, as signed.
+    pub manifest: Bytes,
+    /// The digest of that.
+    pub manifest_digest: Digest,
+    /// Its file.
+    pub component: Bytes,
+    /// The digest of that.
+    pub component_digest: Digest,
+    /// What the manifest says about it.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A package's manifest, looked at without its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// What it says.
+    pub layout: Layout,
+}
+
+/// Why a package isn't pulled.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// It is no package.
+    #[error("{reference} is not a package")]
+    Layout {
+        /// What was pulled.
+        reference: OciReference,
+        /// What it is instead.
+        source: LayoutError,
+    },
+}
+
+impl PullError {
+    /// What to do.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Registry(error) => error.hint(),
+            Self::Layout { source, .. } => source.hint().into(),
+        }
+    }
+}
+
+impl Client {
+    /// Reads the manifest of a package.
+    ///
+    /// # Errors
+    /// See [`PullError`]. A package that says it has another version than its tag is
+    /// refused: signatures know digests, so only this keeps an old one from being offered
+    /// under a new tag.
+    pub async fn inspect(&self, reference: &OciReference) -> Result<Inspected, PullError> {
+        let manifest = self.manifest(reference).await?;
+        let wrong = |source| PullError::Layout {
+            reference: reference.clone(),
+            source,
+        };
+        let layout = layout::parse(&manifest).map_err(wrong)?;
+        if let (At::Tag(tag), Some(found)) = (&reference.at, layout.version())
+            && let Some(expected) = layout::version(tag)
+            && found.parse().ok().as_ref() != Some(&expected)
+        {
+            return Err(wrong(LayoutError::Version {
+                found: crate::name::shortened(found),
+                expected: expected.to_string(),
+            }));
+        }
+        Ok(Inspected { manifest, layout })
+    }
+
+    /// Pulls a package.
+    ///
+    /// # Errors
+    /// See [`PullError`].
+    pub async fn pull(&self, reference: &OciReference) -> Result<Pulled, PullError> {
+        let inspected = self.inspect(reference).await?;
+        Ok(self.pull_file(reference, inspected).await?)
+    }
+
+    /// Pulls the file of a package whose manifest is here.
+    ///
+    /// # Errors
+    /// See [`Fault`](crate::client::Fault).
+    pub async fn pull_file(
+        &self,
+        reference: &OciReference,
+        inspected: Inspected,
+    ) -> Result<Pulled, RegistryError> {
+        let limit = self.settings().component_limit;
+        let file = &inspected.layout.component;
+        let component = self
+            .blob(&reference.located, &file.digest, file.size, limit)
+            .await?;
+        Ok(Pulled {
+            reference: reference.clone(),
+            manifest: inspected.manifest.bytes,
+            manifest_digest: inspected.manifest.digest,
+            component,
+            component_digest: inspected.layout.component.digest,
+            annotations: inspected.layout.annotations,
+        })
+    }
+
+    /// The config of a package, as `inspect` shows it: what is imported and exported.
+    ///
+    /// # Errors
+    /// See [`Fault`](crate::client::Fault); `Null` if it isn't JSON.
+    pub async fn package_config(
+        &self,
+        located: &Located,
+        layout: &Layout,
+    ) -> Result<Value, RegistryError> {
+        let config = &layout.config;
+        let bytes = self
+            .blob(located, &config.digest, config.size, CONFIG_LIMIT)
+            .await?;
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+}
