@@ -1,5 +1,5 @@
 //! cosign's encrypted private key: a PEM block whose content is JSON, the PKCS#8 DER in a
-//! NaCl secretbox under a key that scrypt derives from the password.
+//! `NaCl` secretbox under a key that scrypt derives from the password.
 //!
 //! The form is that of `go-securesystemslib/encrypted`. Only `key.rs` uses this; it knows
 //! no elliptic curve.

@@ -6,9 +6,12 @@
 
 use std::fmt;
 
+use semver::Version;
+
 use super::{Policy, Require, Rule, TrustedKey};
 use crate::digest::Digest;
-use crate::sign::{Bundle, COSIGN_PREDICATE_TYPE, Claims, KeyId, Signature, VerifyError};
+use crate::name::PackageName;
+use crate::sign::{Bundle, COSIGN_PREDICATE_TYPE, Claims, KeyId, Signature, Subject, VerifyError};
 
 /// More signatures than this are not looked at. Each costs a verification for every key,
 /// and anybody who may write to the repository can attach more.
@@ -17,10 +20,13 @@ const MOST_SIGNATURES: usize = 64;
 /// A package that is to be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'p> {
-    /// Its name, such as `acme:hardening`.
-    pub package: &'p str,
-    /// The version that it is offered as, such as `1.2.0`.
-    pub version: &'p str,
+    /// As messages call it, such as `acme:hardening@1.2.0`.
+    pub called: &'p str,
+    /// Its name. `None` for what is asked for by its place in a registry alone: only a
+    /// rule for `*` fits that.
+    pub package: Option<&'p PackageName>,
+    /// The version that it is offered as, if it is offered as one.
+    pub version: Option<&'p Version>,
     /// The digest of its manifest, of the very bytes that are at hand.
     pub manifest: Digest,
     /// Every signature that was found for it.
@@ -62,7 +68,7 @@ impl Verdict {
 /// A package that isn't trusted, with the rule that it fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The package and its version, such as `acme:hardening@1.2.0`.
+    /// The package as it was called, such as `acme:hardening@1.2.0`.
     pub package: String,
     /// The policy's file.
     pub file: String,
@@ -118,7 +124,7 @@ impl Policy {
             return Verdict::Unchecked;
         };
         let refusal = |rule: Option<&Rule>, why| Refusal {
-            package: format!("{}@{}", candidate.package, candidate.version),
+            package: candidate.called.into(),
             file: self.file.clone(),
             rule: rule.map(|rule| (rule.line, rule.pattern.to_string())),
             why,
@@ -210,7 +216,7 @@ fn check_bundle(
                 let first = statement.subjects.first();
                 let manifest = match subject {
                     Some(_) => Some(candidate.manifest),
-                    None => first.and_then(|subject| subject.sha256()),
+                    None => first.and_then(Subject::sha256),
                 };
                 let annotations = subject.or(first).map(|subject| &subject.annotations);
                 let claims = annotations
@@ -245,15 +251,21 @@ fn fits(
             found: candidate.manifest,
         });
     }
-    let is = |claim: &Option<String>, found| claim.as_deref().is_none_or(|said| said == found);
-    if !is(&claims.package, candidate.package) || !is(&claims.version, candidate.version) {
-        let or =
-            |claim: &Option<String>, else_| claim.clone().unwrap_or_else(|| String::from(else_));
-        let package = or(&claims.package, candidate.package);
-        let version = or(&claims.version, candidate.version);
+    let package = candidate.package.map(PackageName::to_string);
+    let version = candidate.version.map(Version::to_string);
+    // Who says nothing, or is asked for nothing, contradicts nothing.
+    let fits = |claim: &Option<String>, found: &Option<String>| {
+        claim.is_none() || found.is_none() || claim == found
+    };
+    if !fits(&claims.package, &package) || !fits(&claims.version, &version) {
+        let said = [
+            claims.package.clone().or(package),
+            claims.version.clone().or(version),
+        ];
+        let said: Vec<_> = said.into_iter().flatten().collect();
         return Err(Why::Renamed {
             key,
-            signed_as: format!("{package}@{version}"),
+            signed_as: said.join("@"),
         });
     }
     Ok(Signer {

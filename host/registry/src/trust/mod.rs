@@ -28,6 +28,7 @@ mod parse;
 
 use std::fmt;
 
+use crate::name::PackageName;
 use crate::sign::PublicKey;
 
 pub use judge::{Candidate, Refusal, Signer, Verdict, Why};
@@ -68,7 +69,7 @@ pub enum Pattern {
     /// `acme:*`: each of a namespace.
     Namespace(String),
     /// `acme:hardening`: this one.
-    Package(String),
+    Package(PackageName),
 }
 
 /// What a rule asks of a package.
@@ -128,14 +129,14 @@ impl Policy {
 }
 
 impl Pattern {
-    /// Whether it fits a package such as `acme:hardening`.
-    pub fn fits(&self, package: &str) -> bool {
+    /// Whether it fits a package; `None` is one without a name.
+    pub fn fits(&self, package: Option<&PackageName>) -> bool {
         match self {
             Self::All => true,
-            Self::Namespace(namespace) => package
-                .split_once(':')
-                .is_some_and(|(found, _)| found == namespace),
-            Self::Package(name) => name == package,
+            Self::Namespace(namespace) => {
+                package.is_some_and(|package| package.namespace() == namespace)
+            }
+            Self::Package(name) => package == Some(name),
         }
     }
 
@@ -144,7 +145,7 @@ impl Pattern {
         match other {
             Self::All => *self == Self::All,
             Self::Namespace(_) => *self == Self::All || self == other,
-            Self::Package(name) => self.fits(name),
+            Self::Package(name) => self.fits(Some(name)),
         }
     }
 }
@@ -154,7 +155,7 @@ impl fmt::Display for Pattern {
         match self {
             Self::All => f.write_str("*"),
             Self::Namespace(namespace) => write!(f, "{namespace}:*"),
-            Self::Package(name) => f.write_str(name),
+            Self::Package(name) => name.fmt(f),
         }
     }
 }

@@ -11,6 +11,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 
 use super::mistake::{Mistake, Mistakes};
 use super::{Pattern, Require, Rule, TrustedKey, VERSION};
+use crate::name::PackageName;
 use crate::sign::{KeyError, PublicKey};
 
 /// The longest policy, in bytes: stops a file that was never meant to be one.
@@ -53,7 +54,7 @@ pub(super) fn parse(text: &str, file: &str, folder: Option<&Dir>) -> Result<Vec<
     Err(Mistakes(reader.mistakes))
 }
 
-impl<'f> Reader<'f> {
+impl Reader<'_> {
     fn document(&mut self) -> Vec<Rule> {
         if self.text.len() > LONGEST {
             let message = "the policy is larger than 1 MiB";
@@ -151,13 +152,11 @@ impl<'f> Reader<'f> {
             self.note(item, "the rule has no `package`", WRITE_PACKAGE);
         }
         let pattern = package.and_then(|node| self.pattern(node));
-        let require = match entry(&entries, "require") {
-            Some(node) => self.require(node),
-            None => {
-                self.note(item, "the rule has no `require`", WRITE_REQUIRE);
-                None
-            }
-        };
+        let require = entry(&entries, "require");
+        if require.is_none() {
+            self.note(item, "the rule has no `require`", WRITE_REQUIRE);
+        }
+        let require = require.and_then(|node| self.require(node));
         let keys = entry(&entries, "keys");
         match (require, keys) {
             (Some(Require::None), Some(keys)) => {
@@ -184,15 +183,15 @@ impl<'f> Reader<'f> {
     }
 
     fn pattern(&mut self, node: &Node<'_>) -> Option<Pattern> {
-        let pattern = text(node).and_then(|text| match text.split_once(':') {
-            None if text == "*" => Some(Pattern::All),
-            Some((namespace, "*")) if is_label(namespace) => {
-                Some(Pattern::Namespace(namespace.into()))
-            }
-            Some((namespace, name)) if is_label(namespace) && is_label(name) => {
-                Some(Pattern::Package(text.into()))
-            }
-            _ => None,
+        let pattern = text(node).and_then(|text| match text.strip_suffix('*') {
+            Some("") => Some(Pattern::All),
+            // With a name in its place it must be that of a package.
+            Some(namespace) => format!("{namespace}x")
+                .parse()
+                .ok()
+                .filter(|_| namespace.ends_with(':'))
+                .map(|package: PackageName| Pattern::Namespace(package.namespace().into())),
+            None => text.parse().ok().map(Pattern::Package),
         });
         if pattern.is_none() {
             let message = format!("{} can't be `package`", written(node));
@@ -340,12 +339,11 @@ impl<'f> Reader<'f> {
         };
         let mut entries = Vec::new();
         for (key, value) in mapping {
-            match text(key).filter(|text| known.contains(text)) {
-                Some(text) => entries.push((text, value)),
-                None => {
-                    let message = format!("unknown key {} in {what}", written(key));
-                    self.note(key, message, &format!("the keys here are {list}"));
-                }
+            if let Some(text) = text(key).filter(|text| known.contains(text)) {
+                entries.push((text, value));
+            } else {
+                let message = format!("unknown key {} in {what}", written(key));
+                self.note(key, message, &format!("the keys here are {list}"));
             }
         }
         Some(entries)
@@ -424,16 +422,6 @@ fn quoted(text: &str) -> String {
         ""
     };
     format!("`{seen}{more}`")
-}
-
-/// One side of a package's name: lower-case words with hyphens (WIT, package names).
-fn is_label(text: &str) -> bool {
-    text.split('-').all(|word| {
-        word.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    }) && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 fn key_help(error: &KeyError) -> &'static str {

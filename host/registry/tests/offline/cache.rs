@@ -101,6 +101,8 @@ fn storing_again_takes_the_new_attachments() {
     assert_eq!(cache.list().unwrap().len(), 1);
 }
 
+type Damage = fn(&Path);
+
 #[test]
 fn every_damaged_part_is_noticed_removed_and_replaced() {
     let package = contents("1.0.0", 4000);
@@ -109,7 +111,6 @@ fn every_damaged_part_is_noticed_removed_and_replaced() {
         &package.component,
         &package.attachments[0].bytes,
     ];
-    type Damage = fn(&Path);
     let damages: [Damage; 4] = [
         |path| {
             let mut bytes = fs::read(path).unwrap();
@@ -127,7 +128,7 @@ fn every_damaged_part_is_noticed_removed_and_replaced() {
                 .open(path)
                 .unwrap()
                 .set_len(1 << 40)
-                .unwrap()
+                .unwrap();
         },
     ];
     for part in parts {

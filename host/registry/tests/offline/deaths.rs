@@ -148,7 +148,7 @@ fn the_draft_of_a_living_process_stays() {
             Some(status) => break status,
             None => std::thread::sleep(Duration::from_millis(5)),
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "never ended");
+        assert!(begun.elapsed() < Duration::from_mins(1), "never ended");
     };
     assert!(status.success());
     assert_eq!(kept(&cache, &key("1.0.0")), contents("1.0.0", SIZE));

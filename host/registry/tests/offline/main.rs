@@ -1,5 +1,6 @@
 //! Everything of the crate that needs no registry: signatures, trust and the cache.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "what surprises a test ends it, also in its own functions"
 )]

@@ -7,6 +7,7 @@ use darkroom_registry::sign::{
     Bundle, Claims, LegacySignature, PrivateKey, Signature, Statement, Subject,
 };
 use darkroom_registry::trust::{Candidate, Pattern, Policy, Require, Verdict, Why};
+use semver::Version;
 use serde_json::{Value, json};
 
 use crate::{cosign_public, fixture, fixture_text, manifest, new_key};
@@ -65,14 +66,16 @@ fn a_policy_is_read_in_its_order() {
 
 #[test]
 fn a_pattern_fits_whole_names() {
+    let fits = |pattern: &Pattern, name: &str| pattern.fits(Some(&name.parse().unwrap()));
     let namespace = Pattern::Namespace("acme".into());
-    assert!(namespace.fits("acme:a"));
-    assert!(!namespace.fits("acme2:a"));
-    assert!(!namespace.fits("acme"));
-    let package = Pattern::Package("acme:a".into());
-    assert!(package.fits("acme:a"));
-    assert!(!package.fits("acme:ab"));
-    assert!(Pattern::All.fits("x:y"));
+    assert!(fits(&namespace, "acme:a"));
+    assert!(!fits(&namespace, "acme2:a"));
+    assert!(!namespace.fits(None));
+    let package = Pattern::Package("acme:a".parse().unwrap());
+    assert!(fits(&package, "acme:a"));
+    assert!(!fits(&package, "acme:ab"));
+    assert!(!package.fits(None));
+    assert!(fits(&Pattern::All, "x:y") && Pattern::All.fits(None));
 }
 
 #[test]
@@ -257,9 +260,11 @@ fn policy(key: &PrivateKey, require: &str) -> Policy {
 }
 
 fn judge(policy: &Policy, package: &str, signatures: &[Signature]) -> Verdict {
+    let called = format!("{package}@1.2.0");
     policy.judge(&Candidate {
-        package,
-        version: "1.2.0",
+        called: &called,
+        package: Some(&package.parse().unwrap()),
+        version: Some(&Version::new(1, 2, 0)),
         manifest: manifest(),
         signatures,
     })
@@ -458,6 +463,35 @@ fn a_warning_lets_pass_and_says_the_same() {
     assert_eq!(refusal.why, Why::Unsigned);
     let good = bundle(&key, &manifest(), &Claims::default());
     assert!(judge(&policy, "acme:a", &[good]).signer().is_some());
+}
+
+/// Asked for by its place in a registry, there is no name and no version to compare.
+#[test]
+fn a_package_without_a_name_is_judged_by_the_rule_for_all() {
+    let pem = fixture_text("cosign.pub").replace('\n', "\n          ");
+    let text = format!(
+        "version: 1\nrules:\n  - package: 'acme:*'\n    require: none\n  - package: '*'\n    \
+         require: signed\n    keys:\n      - |\n          {pem}"
+    );
+    let policy = parse(&text).unwrap();
+    let judge = |signatures: &[Signature]| {
+        policy.judge(&Candidate {
+            called: "ghcr.io/acme/hardening@sha256:cb3f",
+            package: None,
+            version: None,
+            manifest: manifest(),
+            signatures,
+        })
+    };
+    let signed = [Signature::Bundle(fixture("bundle.json"))];
+    assert!(judge(&signed).signer().is_some());
+    let Verdict::Refused(refusal) = judge(&[]) else {
+        panic!("not refused");
+    };
+    assert_eq!(
+        refusal.to_string(),
+        "ghcr.io/acme/hardening@sha256:cb3f fails the rule '*' (trust.yaml:5): it isn't signed"
+    );
 }
 
 /// Whoever may write to a repository can attach as much as they like.
