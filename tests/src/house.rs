@@ -256,14 +256,15 @@ impl House {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The manifest of the newest run.
+    /// The manifest of the newest run. Runs that began in one second are not in order by
+    /// their names.
     pub fn manifest(&self) -> Value {
         let runs = self.path("state/runs");
         let mut names: Vec<_> = std::fs::read_dir(runs)
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .collect();
-        names.sort();
+        names.sort_by_key(|path| std::fs::metadata(path).unwrap().created().ok());
         let text = std::fs::read(names.pop().unwrap().join("manifest.json")).unwrap();
         serde_json::from_slice(&text).unwrap()
     }

@@ -77,6 +77,14 @@ pub(crate) fn built(house: &House, template: &str) -> Value {
     house.manifest()
 }
 
+/// The manifest that a build or a verb has named. The newest of several in one second is not known
+/// by its name.
+pub(crate) fn manifest_of(told: &Told) -> Value {
+    let mut words = told.out.split_whitespace();
+    let path = words.find(|word| word.ends_with("manifest.json")).unwrap();
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
 /// The image of a manifest in a region.
 #[track_caller]
 pub(crate) fn image_in(manifest: &Value, region: &str) -> String {

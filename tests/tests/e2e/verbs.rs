@@ -4,9 +4,8 @@
 use std::path::PathBuf;
 
 use darkroom_tests::house::{House, kill, reached, sandbox_can_run};
-use serde_json::Value;
 
-use crate::support::{HERE, THERE, Told, billed, built, image_in, run};
+use crate::support::{HERE, THERE, billed, built, image_in, manifest_of, run};
 
 /// Starts a verb, kills it when it has come to `point`.
 fn killed_at(house: &House, point: &str, arguments: &[&str]) {
@@ -15,14 +14,6 @@ fn killed_at(house: &House, point: &str, arguments: &[&str]) {
     let mut child = house.start_armed(arguments, point, &hit);
     kill(reached(point, &hit));
     child.wait().unwrap();
-}
-
-/// The manifest that a verb has named. The newest of several in one second is not known
-/// by its name.
-fn manifest_of(told: &Told) -> Value {
-    let mut words = told.out.split_whitespace();
-    let path = words.find(|word| word.ends_with("manifest.json")).unwrap();
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 #[test]
