@@ -8,11 +8,17 @@
 pub mod cache;
 pub mod client;
 pub mod config;
+pub mod copy;
 pub mod digest;
 pub mod layout;
 pub mod name;
 pub mod publish;
 pub mod pull;
+pub mod referrers;
 pub mod requirement;
+pub mod resolve;
+pub mod search;
 pub mod sign;
 pub mod trust;
+pub mod versions;
+pub mod yank;

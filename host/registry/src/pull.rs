@@ -53,7 +53,7 @@ pub enum PullError {
     #[error("{reference} is not a package")]
     Layout {
         /// What was pulled.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// What it is instead.
         source: LayoutError,
     },
@@ -79,7 +79,7 @@ impl Client {
     pub async fn inspect(&self, reference: &OciReference) -> Result<Inspected, PullError> {
         let manifest = self.manifest(reference).await?;
         let wrong = |source| PullError::Layout {
-            reference: reference.clone(),
+            reference: Box::new(reference.clone()),
             source,
         };
         let layout = layout::parse(&manifest).map_err(wrong)?;

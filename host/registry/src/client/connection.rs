@@ -115,9 +115,10 @@ impl Connection {
             None => Some("*".to_owned()),
         };
         ClientConfig {
-            protocol: match self.plain {
-                true => ClientProtocol::Http,
-                false => ClientProtocol::Https,
+            protocol: if self.plain {
+                ClientProtocol::Http
+            } else {
+                ClientProtocol::Https
             },
             tls_certs_only: if local { roots() } else { Vec::new() },
             extra_root_certificates: if local { Vec::new() } else { roots() },

@@ -412,14 +412,13 @@ impl Client {
             fault: Box::new(fault),
         };
         let known = lock(&self.inner.connections).get(host).cloned();
-        let connection = match known {
-            Some(connection) => connection,
-            None => {
-                let options = self.inner.registries.options(host);
-                let made = Connection::new(host, options, &self.inner.settings).map_err(failed)?;
-                let mut all = lock(&self.inner.connections);
-                Arc::clone(all.entry(host.to_owned()).or_insert_with(|| Arc::new(made)))
-            }
+        let connection = if let Some(connection) = known {
+            connection
+        } else {
+            let options = self.inner.registries.options(host);
+            let made = Connection::new(host, options, &self.inner.settings).map_err(failed)?;
+            let mut all = lock(&self.inner.connections);
+            Arc::clone(all.entry(host.to_owned()).or_insert_with(|| Arc::new(made)))
         };
         let credentials = self.inner.registries.credentials(host);
         let known = connection.credentials.get_or_try_init(|| credentials).await;

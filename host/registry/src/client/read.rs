@@ -78,9 +78,10 @@ impl Connection {
         anew: bool,
     ) -> Result<Answer, Fault> {
         let work = async {
-            let authorization = match get.open {
-                true => Authorization::Nobody,
-                false => self.authorize(get.repository, get.right, anew).await?,
+            let authorization = if get.open {
+                Authorization::Nobody
+            } else {
+                self.authorize(get.repository, get.right, anew).await?
             };
             self.send(get, &authorization).await
         };
@@ -115,9 +116,10 @@ impl Connection {
             plain.trim().to_ascii_lowercase()
         });
         let next = text(LINK).and_then(|link| next_page(&link));
-        let body = match get.head {
-            true => Bytes::new(),
-            false => body(&mut answer, get).await?,
+        let body = if get.head {
+            Bytes::new()
+        } else {
+            body(&mut answer, get).await?
         };
         Ok(Answer {
             body,

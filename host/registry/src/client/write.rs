@@ -116,9 +116,10 @@ pub(super) fn fault(error: OciDistributionError, known: bool) -> Fault {
         OciDistributionError::UnauthorizedError { .. } => Fault::Unauthorized { known },
         OciDistributionError::ServerError { code, message, .. } => {
             let said = said(message.as_bytes());
-            let said = match said.is_empty() {
-                true => said,
-                false => format!(": {}", shortened(&said)),
+            let said = if said.is_empty() {
+                said
+            } else {
+                format!(": {}", shortened(&said))
             };
             of_status(code, said)
         }

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, Credentials, Secret};
 
 /// How long a program may take: some ask a person to touch a key.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// The name that a program gives for a token in the password's place.
 const TOKEN_NAME: &str = "<token>";
 /// Docker Hub's entry has an address of its own.
@@ -47,7 +47,7 @@ pub struct Docker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Entry {
     Known(Credentials),
-    /// A token for another protocol (OAuth2), which isn't spoken here.
+    /// A token for another protocol (`OAuth2`), which isn't spoken here.
     Identity,
 }
 
@@ -124,9 +124,7 @@ impl Docker {
             let key = format!("auths.\"{host}\"");
             let entry = entry_of(entry)
                 .ok_or_else(|| shape(&key, "{ \"auth\": the base64 of name:password }"))?;
-            if let Some(entry) = entry {
-                docker.auths.insert(host_of(host).to_owned(), entry);
-            }
+            docker.auths.insert(host_of(host).to_owned(), entry);
         }
         for (host, program) in table("credHelpers")? {
             let program = program.as_str().filter(|name| is_program(name));
@@ -231,33 +229,40 @@ impl Docker {
     }
 }
 
-/// `Some(None)`: an empty entry, as `docker login` leaves it beside a store.
-fn entry_of(entry: &Value) -> Option<Option<Entry>> {
-    let part = |name: &str| match entry.get(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) if text.is_empty() => Some(None),
-        Some(Value::String(text)) => Some(Some(text.as_str())),
-        Some(_) => None,
-    };
-    if !entry.is_object() {
-        return None;
+/// `None` for an entry of another shape. An empty one, as `docker login` leaves it beside
+/// a store, is nobody.
+fn entry_of(entry: &Value) -> Option<Entry> {
+    let table = entry.as_object()?;
+    let names = [
+        "identitytoken",
+        "registrytoken",
+        "auth",
+        "username",
+        "password",
+    ];
+    let mut texts = [""; 5];
+    for (name, text) in names.iter().zip(&mut texts) {
+        match table.get(*name) {
+            None | Some(Value::Null) => {}
+            Some(value) => *text = value.as_str()?,
+        }
     }
-    if part("identitytoken")?.is_some() {
-        return Some(Some(Entry::Identity));
+    let [identity, token, auth, username, password] = texts;
+    if !identity.is_empty() {
+        return Some(Entry::Identity);
     }
-    let known = if let Some(token) = part("registrytoken")? {
+    Some(Entry::Known(if !token.is_empty() {
         Credentials::Bearer(Secret::new(token))
-    } else if let Some(auth) = part("auth")? {
+    } else if !auth.is_empty() {
         basic_from_base64(auth)?
-    } else if let (Some(username), Some(password)) = (part("username")?, part("password")?) {
+    } else if username.is_empty() {
+        Credentials::Anonymous
+    } else {
         Credentials::Basic {
             username: username.into(),
             password: Secret::new(password),
         }
-    } else {
-        return Some(None);
-    };
-    Some(Some(Entry::Known(known)))
+    }))
 }
 
 /// From the base64 of `name:password`.

@@ -1,0 +1,403 @@
+//! What is attached to a package: signatures, SBOMs, provenance, marks.
+//!
+//! An attachment is a manifest of its own that names the package's as its `subject`
+//! ([OCI 1.1]). A registry with the referrers API lists them; for one without, an index
+//! of them lies under the tag `sha256-<hex>`, kept by those who attach. Signatures of the
+//! older cosign are layers under the tag `sha256-<hex>.sig`.
+//!
+//! `publish` and the command line attach, `resolve`, `copy` and `yank` list. A referrer
+//! is somebody's claim and nothing more: `trust` judges signatures. Nothing here does.
+//!
+//! [OCI 1.1]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::client::{Client, Fault, Manifest, RegistryError};
+use crate::digest::Digest;
+use crate::layout::{Descriptor, IMAGE_INDEX, IMAGE_MANIFEST, Written};
+use crate::name::{Located, OciReference, shortened};
+use crate::sign::{
+    BUNDLE_MEDIA_TYPE, Bundle, CONTENT_ANNOTATION, PREDICATE_TYPE_ANNOTATION, Signature, Statement,
+};
+
+/// The config of something that has none, and its bytes ([OCI image spec, empty]).
+///
+/// [OCI image spec, empty]: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
+const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY: &[u8] = b"{}";
+/// Most attachments of one package that are looked at: anybody who may write to a
+/// repository can add any number.
+const MOST: usize = 64;
+/// How often an index that others also write to is written again.
+const MOST_WRITES: usize = 5;
+
+/// Something that is attached to a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// What kind of thing, such as `application/spdx+json`.
+    pub artifact_type: String,
+    /// The media type of its bytes; most often the same.
+    pub media_type: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// What is said about it, in its manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// What is said about its bytes, in their descriptor.
+    pub layer_annotations: BTreeMap<String, String>,
+}
+
+impl Attachment {
+    /// Bytes of a kind, with nothing said about them.
+    pub fn new(artifact_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        let artifact_type = artifact_type.into();
+        Self {
+            media_type: artifact_type.clone(),
+            artifact_type,
+            bytes: bytes.into(),
+            annotations: BTreeMap::new(),
+            layer_annotations: BTreeMap::new(),
+        }
+    }
+
+    /// A signed statement, as cosign attaches it. `created` is RFC 3339.
+    pub fn bundle(bundle: &Bundle, statement: &Statement, created: Option<&str>) -> Self {
+        let mut attachment = Self::new(BUNDLE_MEDIA_TYPE, bundle.to_json());
+        let said = [
+            (CONTENT_ANNOTATION, Some("dsse-envelope")),
+            (
+                PREDICATE_TYPE_ANNOTATION,
+                Some(statement.predicate_type.as_str()),
+            ),
+            ("org.opencontainers.image.created", created),
+        ];
+        for (key, value) in said {
+            if let Some(value) = value {
+                attachment.annotations.insert(key.into(), value.into());
+            }
+        }
+        attachment
+    }
+}
+
+/// An attachment as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// Its manifest.
+    pub descriptor: Descriptor,
+}
+
+impl Referrer {
+    /// What kind of thing it is.
+    pub fn artifact_type(&self) -> &str {
+        self.descriptor.artifact_type.as_deref().unwrap_or_default()
+    }
+}
+
+/// An index, as this writes it and as others may have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    schema_version: u8,
+    #[serde(default = "Index::media_type")]
+    media_type: String,
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+}
+
+impl Index {
+    fn media_type() -> String {
+        IMAGE_INDEX.to_owned()
+    }
+
+    fn empty() -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Self::media_type(),
+            manifests: Vec::new(),
+        }
+    }
+}
+
+/// A manifest that may name a kind of artifact.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Artifact {
+    #[serde(default, rename = "artifactType")]
+    kind: Option<String>,
+    #[serde(default)]
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The tag under which a registry without the API has the index.
+pub(crate) fn fallback_tag(digest: &Digest) -> String {
+    format!("sha256-{}", digest.hex())
+}
+
+/// The tag under which the older cosign puts something: `sig`, `att` or `sbom`.
+pub(crate) fn legacy_tag(digest: &Digest, kind: &str) -> String {
+    format!("sha256-{}.{kind}", digest.hex())
+}
+
+impl Client {
+    /// Attaches something to a manifest of `size` bytes. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn attach(
+        &self,
+        located: &Located,
+        subject: &Digest,
+        size: u64,
+        attachment: &Attachment,
+    ) -> Result<Referrer, RegistryError> {
+        let mut layer = Descriptor::of(attachment.media_type.clone(), &attachment.bytes);
+        layer.annotations = attachment.layer_annotations.clone();
+        let manifest = serde_json::to_vec(&Written {
+            schema_version: 2,
+            media_type: IMAGE_MANIFEST,
+            artifact_type: Some(&attachment.artifact_type),
+            config: Descriptor::of(EMPTY_CONFIG, EMPTY),
+            layers: vec![layer],
+            subject: Some(Descriptor {
+                media_type: IMAGE_MANIFEST.into(),
+                digest: *subject,
+                size,
+                artifact_type: None,
+                annotations: BTreeMap::new(),
+            }),
+            annotations: attachment.annotations.clone(),
+        });
+        let manifest = manifest.map_err(|error| unreadable(located, &error.to_string()))?;
+        self.put_blob(located, &Bytes::from_static(EMPTY)).await?;
+        self.put_blob(located, &attachment.bytes).await?;
+        let mut descriptor = Descriptor::of(IMAGE_MANIFEST, &manifest);
+        descriptor.artifact_type = Some(attachment.artifact_type.clone());
+        descriptor.annotations = attachment.annotations.clone();
+        let at = located.digested(descriptor.digest);
+        self.put_manifest(&at, &manifest.into(), IMAGE_MANIFEST)
+            .await?;
+        self.list_in_fallback(located, subject, &descriptor).await?;
+        Ok(Referrer { descriptor })
+    }
+
+    /// Writes an attachment into the fallback index, where the registry has no API.
+    pub(crate) async fn list_in_fallback(
+        &self,
+        located: &Located,
+        subject: &Digest,
+        descriptor: &Descriptor,
+    ) -> Result<(), RegistryError> {
+        if self.ask_api(located, subject).await?.is_some() {
+            return Ok(());
+        }
+        let tag = located.tagged(fallback_tag(subject));
+        for _ in 0..MOST_WRITES {
+            let found = self.find(&tag).await?;
+            let mut index = match &found {
+                Some(manifest) => read_index(located, manifest)?,
+                None => Index::empty(),
+            };
+            let digest = descriptor.digest;
+            if index.manifests.iter().any(|one| one.digest == digest) {
+                return Ok(());
+            }
+            index.manifests.push(descriptor.clone());
+            let bytes = serde_json::to_vec(&index);
+            let bytes = bytes.map_err(|error| unreadable(located, &error.to_string()))?;
+            // Another who wrote in the same moment is seen by the next look.
+            self.put_manifest(&tag, &bytes.into(), IMAGE_INDEX).await?;
+        }
+        Err(RegistryError {
+            doing: "attach something in",
+            subject: tag.to_string(),
+            registry: located.registry.clone(),
+            fault: Box::new(Fault::Malformed {
+                what: "the index of attachments",
+                why: "others keep writing over it".into(),
+            }),
+        })
+    }
+
+    /// Everything that is attached to a manifest, at most the first sixty-four.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn referrers(
+        &self,
+        located: &Located,
+        subject: &Digest,
+    ) -> Result<Vec<Referrer>, RegistryError> {
+        let manifests = match self.ask_api(located, subject).await? {
+            Some(manifests) => manifests,
+            None => match self.find(&located.tagged(fallback_tag(subject))).await? {
+                Some(manifest) => read_index(located, &manifest)?.manifests,
+                None => Vec::new(),
+            },
+        };
+        if manifests.len() > MOST {
+            tracing::warn!(%located, %subject, count = manifests.len(), "only the first {MOST} attachments are looked at");
+        }
+        let first = manifests.into_iter().take(MOST);
+        Ok(first.map(|descriptor| Referrer { descriptor }).collect())
+    }
+
+    /// `None`: the registry has no referrers API.
+    async fn ask_api(
+        &self,
+        located: &Located,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+        let path = format!("/v2/{}/referrers/{subject}", located.repository);
+        let json = self.json(located, path, "list what is attached in").await?;
+        let index = json.and_then(|json| serde_json::from_value::<Index>(json).ok());
+        Ok(index.map(|index| index.manifests))
+    }
+
+    /// The bytes of an attachment, with what is said about them.
+    ///
+    /// # Errors
+    /// See [`Fault`]; one without exactly one layer can't be read.
+    pub async fn attachment(
+        &self,
+        located: &Located,
+        referrer: &Referrer,
+    ) -> Result<Attachment, RegistryError> {
+        let at = located.digested(referrer.descriptor.digest);
+        let manifest = self.manifest(&at).await?;
+        let artifact = read_artifact(located, &manifest)?;
+        let [layer] = artifact.layers.as_slice() else {
+            let count = artifact.layers.len();
+            return Err(unreadable(
+                located,
+                &format!("an attachment has {count} layers"),
+            ));
+        };
+        let limit = self.settings().attachment_limit;
+        let bytes = self.blob(located, &layer.digest, layer.size, limit).await?;
+        let config = artifact.config.map(|config| config.media_type);
+        let listed = referrer.descriptor.artifact_type.clone();
+        Ok(Attachment {
+            artifact_type: artifact.kind.or(listed).or(config).unwrap_or_default(),
+            media_type: layer.media_type.clone(),
+            bytes,
+            annotations: artifact.annotations.unwrap_or_default(),
+            layer_annotations: layer.annotations.clone(),
+        })
+    }
+
+    /// Every signature of a manifest, in either form, among what is attached to it.
+    ///
+    /// # Errors
+    /// See [`Fault`]. An attachment that can't be had is an error too: without it a
+    /// signed package would seem unsigned.
+    pub async fn signatures(
+        &self,
+        located: &Located,
+        subject: &Digest,
+        referrers: &[Referrer],
+    ) -> Result<Vec<Attachment>, RegistryError> {
+        let mut found = Vec::new();
+        let bundles = referrers
+            .iter()
+            .filter(|one| one.artifact_type() == BUNDLE_MEDIA_TYPE);
+        for referrer in bundles {
+            found.push(self.attachment(located, referrer).await?);
+        }
+        let tag = located.tagged(legacy_tag(subject, "sig"));
+        if let Some(manifest) = self.find(&tag).await? {
+            let artifact = read_artifact(located, &manifest)?;
+            let limit = self.settings().attachment_limit;
+            for layer in artifact.layers.into_iter().take(MOST) {
+                let bytes = self.blob(located, &layer.digest, layer.size, limit).await?;
+                let mut attachment = Attachment::new(layer.media_type, bytes);
+                attachment.layer_annotations = layer.annotations;
+                found.push(attachment);
+            }
+        }
+        found.retain(|one| one.to_signature().is_some());
+        Ok(found)
+    }
+
+    /// Adds a signature of the older form under its tag, beside those that are there.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn attach_legacy(
+        &self,
+        located: &Located,
+        subject: &Digest,
+        signature: &Attachment,
+    ) -> Result<OciReference, RegistryError> {
+        let tag = located.tagged(legacy_tag(subject, "sig"));
+        let mut layer = Descriptor::of(signature.media_type.clone(), &signature.bytes);
+        layer.annotations = signature.layer_annotations.clone();
+        let mut layers = match self.find(&tag).await? {
+            Some(manifest) => read_artifact(located, &manifest)?.layers,
+            None => Vec::new(),
+        };
+        if layers.contains(&layer) {
+            return Ok(tag);
+        }
+        layers.push(layer);
+        // What cosign writes there: the config of an image without content.
+        let ids: Vec<_> = layers.iter().map(|layer| layer.digest).collect();
+        let config = serde_json::json!({
+            "architecture": "", "created": "0001-01-01T00:00:00Z", "os": "",
+            "rootfs": { "type": "layers", "diff_ids": ids }, "config": {}
+        });
+        let config = Bytes::from(config.to_string());
+        let manifest = serde_json::to_vec(&Written {
+            schema_version: 2,
+            media_type: IMAGE_MANIFEST,
+            artifact_type: None,
+            config: Descriptor::of("application/vnd.oci.image.config.v1+json", &config),
+            layers,
+            subject: None,
+            annotations: BTreeMap::new(),
+        });
+        let manifest = manifest.map_err(|error| unreadable(located, &error.to_string()))?;
+        self.put_blob(located, &config).await?;
+        self.put_blob(located, &signature.bytes).await?;
+        self.put_manifest(&tag, &manifest.into(), IMAGE_MANIFEST)
+            .await?;
+        Ok(tag)
+    }
+}
+
+impl Attachment {
+    /// The signature that it is, if it is one.
+    pub fn to_signature(&self) -> Option<Signature> {
+        Signature::from_layer(
+            &self.media_type,
+            &self.layer_annotations,
+            self.bytes.to_vec(),
+        )
+    }
+}
+
+fn read_index(located: &Located, manifest: &Manifest) -> Result<Index, RegistryError> {
+    serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(located, &error.to_string()))
+}
+
+fn read_artifact(located: &Located, manifest: &Manifest) -> Result<Artifact, RegistryError> {
+    serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(located, &error.to_string()))
+}
+
+fn unreadable(located: &Located, why: &str) -> RegistryError {
+    RegistryError {
+        doing: "read what is attached in",
+        subject: located.to_string(),
+        registry: located.registry.clone(),
+        fault: Box::new(Fault::Malformed {
+            what: "an attachment",
+            why: shortened(why),
+        }),
+    }
+}
