@@ -58,9 +58,13 @@ impl NoVersion {
             .iter()
             .rev()
             .take(SHOWN)
-            .map(|version| match self.yanked.contains(version) {
-                true => format!("{version} (yanked)"),
-                false => version.to_string(),
+            .map(|version| {
+                let mark = if self.yanked.contains(version) {
+                    " (yanked)"
+                } else {
+                    ""
+                };
+                format!("{version}{mark}")
             })
             .collect();
         if self.versions.len() > SHOWN {

@@ -21,6 +21,7 @@ use reqwest::{RequestBuilder, Url};
 use super::connection::{Connection, classify, is_safe};
 use super::error::Fault;
 use crate::config::{Credentials, Secret};
+use crate::name::shortened;
 
 /// How long a token is used: tokens hold 60 s at least.
 const TOKEN_AGE: Duration = Duration::from_secs(50);
@@ -99,6 +100,28 @@ impl Connection {
         Ok(authorization)
     }
 
+    /// `: ` and what a server said, for a message; nothing where it repeats a secret.
+    pub(super) fn scrub(&self, said: &str, authorization: &Authorization) -> String {
+        let token = match authorization {
+            Authorization::Token(token) => Some(token),
+            Authorization::Nobody | Authorization::Basic { .. } => None,
+        };
+        let password = match self.credentials.get() {
+            Some(Credentials::Basic { password, .. }) => Some(password),
+            Some(Credentials::Bearer(token)) => Some(token),
+            Some(Credentials::Anonymous) | None => None,
+        };
+        let mut secrets = token.into_iter().chain(password);
+        if said.is_empty() || secrets.any(|secret| said.contains(secret.expose())) {
+            return String::new();
+        }
+        // A name and a password as they are sent.
+        if said.to_lowercase().contains("basic ") || said.to_lowercase().contains("bearer ") {
+            return String::new();
+        }
+        format!(": {}", shortened(said))
+    }
+
     /// Whether somebody asks.
     pub(super) fn is_known(&self) -> bool {
         let credentials = self.credentials.get();
@@ -123,10 +146,12 @@ impl Connection {
             }
             (_, Credentials::Anonymous) => Authorization::Nobody,
         };
-        let kind = match &authorization {
+        let (kind, auth) = match &authorization {
             Authorization::Nobody => return Ok(authorization),
             Authorization::Basic { username, password } => {
-                RegistryTokenType::Basic(username.clone(), password.expose().to_owned())
+                let (username, password) = (username.clone(), password.expose().to_owned());
+                let kind = RegistryTokenType::Basic(username.clone(), password.clone());
+                (kind, RegistryAuth::Basic(username, password))
             }
             Authorization::Token(token) => {
                 // The library would panic at it.
@@ -136,18 +161,23 @@ impl Connection {
                         why: "it has characters that no token has".into(),
                     });
                 }
-                RegistryTokenType::Bearer(RegistryToken::Token {
-                    token: token.expose().to_owned(),
-                })
+                let token = token.expose().to_owned();
+                let auth = RegistryAuth::Bearer(token.clone());
+                (
+                    RegistryTokenType::Bearer(RegistryToken::Token { token }),
+                    auth,
+                )
             }
         };
         if right == Right::Write {
             let reference = self.reference(repository, "latest");
             let library = self.library().await?;
-            library
-                .tokens
-                .insert(&reference, right.operation(), kind)
-                .await;
+            // It looks for a token only where it knows somebody; who that is, is kept if
+            // it is told already.
+            let registry = reference.resolve_registry();
+            library.store_auth_if_needed(registry, &auth).await;
+            let operation = right.operation();
+            library.tokens.insert(&reference, operation, kind).await;
         }
         Ok(authorization)
     }
@@ -218,7 +248,7 @@ impl Connection {
                 what: "the answer of the registry's token service",
                 why: "it has no token".into(),
             }),
-            Err(error) => Err(super::write::fault(error, known)),
+            Err(error) => Err(self.fault(error, &Authorization::Nobody)),
         }
     }
 

@@ -107,12 +107,12 @@ impl Connection {
         };
         let local = is_loopback(&self.host);
         // With a proxy set, the library's connections don't look for one in the
-        // environment; with `*` excepted, none is used.
+        // environment; with everything excepted, none is used.
         let none = || Some("http://localhost".to_owned());
         let proxy = self.settings.proxy.clone().filter(|_| !local);
         let no_proxy = match &proxy {
             Some(_) => self.settings.no_proxy.clone(),
-            None => Some("*".to_owned()),
+            None => Some("*,0.0.0.0/0,::/0".to_owned()),
         };
         ClientConfig {
             protocol: if self.plain {

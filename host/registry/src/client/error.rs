@@ -124,6 +124,9 @@ pub enum Fault {
         /// What is wrong with it.
         why: String,
     },
+    /// Plain http to one that speaks https, on this machine.
+    #[error("it speaks https, and was spoken to in plain http")]
+    WantsHttps,
     /// Plain http to another machine.
     #[error("plain http is for this machine only")]
     Plain,
@@ -218,6 +221,9 @@ impl RegistryError {
             Fault::WrongDigest { .. } => {
                 format!("{registry}, or something before it, alters what it holds; don't use it")
             }
+            Fault::WantsHttps => format!(
+                "say so in wkg's config.toml: [registry.\"{registry}\".oci] with protocol = \"https\""
+            ),
             Fault::Plain => format!("use https for {registry}"),
             Fault::PlainToken { .. } => "credentials are not sent there; it must be https".into(),
             Fault::Redirect { .. } => format!("ask those who run {registry}"),

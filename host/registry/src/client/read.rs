@@ -17,10 +17,11 @@ use super::authorize::{Authorization, Right};
 use super::connection::{Connection, classify};
 use super::error::Fault;
 use super::settings::Settings;
-use crate::name::shortened;
 
 /// Most of an error's answer that is read.
 const ERROR_LIMIT: usize = 16 * 1024;
+/// What servers written in Go answer in plain http where they speak https.
+const HTTPS_SERVER: &str = "Client sent an HTTP request to an HTTPS server.";
 /// Most of an answer's memory that is taken before it comes.
 const FIRST_BYTES: u64 = 1024 * 1024;
 
@@ -103,7 +104,11 @@ impl Connection {
             .await
             .map_err(classify)?;
         if answer.status().as_u16() != 200 {
-            let said = message(&mut answer, authorization).await;
+            let said = message(&mut answer).await;
+            if self.plain && said == HTTPS_SERVER {
+                return Err(Fault::WantsHttps);
+            }
+            let said = self.scrub(&said, authorization);
             let known = !matches!(authorization, Authorization::Nobody) || self.is_known();
             return Err(fault(&answer, said, known));
         }
@@ -212,8 +217,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     ))
 }
 
-/// `: ` and what an error's answer says, or nothing.
-async fn message(answer: &mut Response, authorization: &Authorization) -> String {
+/// What an error's answer says.
+async fn message(answer: &mut Response) -> String {
     let mut bytes = BytesMut::new();
     while bytes.len() < ERROR_LIMIT {
         match answer.chunk().await {
@@ -221,17 +226,7 @@ async fn message(answer: &mut Response, authorization: &Authorization) -> String
             Ok(None) | Err(_) => break,
         }
     }
-    let secret = match authorization {
-        Authorization::Nobody => None,
-        Authorization::Basic { password, .. } => Some(password),
-        Authorization::Token(token) => Some(token),
-    };
-    let said = said(&bytes);
-    match secret {
-        _ if said.is_empty() => String::new(),
-        Some(secret) if said.contains(secret.expose()) => String::new(),
-        _ => format!(": {}", shortened(&said)),
-    }
+    said(&bytes)
 }
 
 /// The distribution spec's error, or the first line of plain text.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use reqwest::header::HeaderValue;
 
-use super::authorize::Right;
+use super::authorize::{Authorization, Right};
 use super::connection::{Connection, classify};
 use super::error::Fault;
 use super::read::{Get, repeat, said};
@@ -87,64 +87,59 @@ impl Connection {
         mut work: impl AsyncFnMut(&oci_client::Client) -> Result<T, OciDistributionError>,
     ) -> Result<T, Fault> {
         repeat(settings, async || {
-            self.authorize(repository, Right::Write, false).await?;
+            let sent = self.authorize(repository, Right::Write, false).await?;
             let library = self.library().await?;
             let done = tokio::time::timeout(settings.timeout, work(library)).await;
             done.map_err(|_| Fault::Timeout)?
-                .map_err(|error| fault(error, self.is_known()))
+                .map_err(|error| self.fault(error, &sent))
         })
         .await
     }
-}
 
-/// What the library's error means. Addresses and raw bodies stay behind.
-pub(super) fn fault(error: OciDistributionError, known: bool) -> Fault {
-    let of_status = |status: u16, message: String| match status {
-        401 => Fault::Unauthorized { known },
-        403 => Fault::Forbidden { message },
-        404 => Fault::NotFound,
-        429 => Fault::TooMany { wait: None },
-        500.. => Fault::Server {
-            status,
-            wait: None,
-            message,
-        },
-        _ => Fault::Unexpected { status, message },
-    };
-    match error {
-        OciDistributionError::RequestError(error) => classify(error),
-        OciDistributionError::UnauthorizedError { .. } => Fault::Unauthorized { known },
-        OciDistributionError::ServerError { code, message, .. } => {
-            let said = said(message.as_bytes());
-            let said = if said.is_empty() {
-                said
-            } else {
-                format!(": {}", shortened(&said))
-            };
-            of_status(code, said)
+    /// What the library's error means. Addresses and raw bodies stay behind.
+    pub(super) fn fault(&self, error: OciDistributionError, sent: &Authorization) -> Fault {
+        let known = self.is_known();
+        let of_status = |status: u16, message: String| match status {
+            401 => Fault::Unauthorized { known },
+            403 => Fault::Forbidden { message },
+            404 => Fault::NotFound,
+            429 => Fault::TooMany { wait: None },
+            500.. => Fault::Server {
+                status,
+                wait: None,
+                message,
+            },
+            _ => Fault::Unexpected { status, message },
+        };
+        match error {
+            OciDistributionError::RequestError(error) => classify(error),
+            OciDistributionError::UnauthorizedError { .. } => Fault::Unauthorized { known },
+            OciDistributionError::ServerError { code, message, .. } => {
+                of_status(code, self.scrub(&said(message.as_bytes()), sent))
+            }
+            OciDistributionError::RegistryError { envelope, .. } => {
+                let first = envelope.errors.into_iter().next();
+                let (code, message) = first.map_or_else(
+                    || (OciErrorCode::Other(String::new()), String::new()),
+                    |error| (error.code, error.message),
+                );
+                let status = match code {
+                    OciErrorCode::Unauthorized => 401,
+                    OciErrorCode::Denied => 403,
+                    OciErrorCode::Toomanyrequests => 429,
+                    OciErrorCode::NameUnknown | OciErrorCode::NotFound => 404,
+                    _ => 400,
+                };
+                of_status(status, self.scrub(&message, sent))
+            }
+            OciDistributionError::SpecViolationError(why) => Fault::Malformed {
+                what: "the registry's answer",
+                why: shortened(&why),
+            },
+            other => Fault::Malformed {
+                what: "the registry's answer",
+                why: shortened(&other.to_string()),
+            },
         }
-        OciDistributionError::RegistryError { envelope, .. } => {
-            let first = envelope.errors.into_iter().next();
-            let (code, message) = first.map_or_else(
-                || (OciErrorCode::Other(String::new()), String::new()),
-                |error| (error.code, error.message),
-            );
-            let status = match code {
-                OciErrorCode::Unauthorized => 401,
-                OciErrorCode::Denied => 403,
-                OciErrorCode::Toomanyrequests => 429,
-                OciErrorCode::NameUnknown | OciErrorCode::NotFound => 404,
-                _ => 400,
-            };
-            of_status(status, format!(": {}", shortened(&message)))
-        }
-        OciDistributionError::SpecViolationError(why) => Fault::Malformed {
-            what: "the registry's answer",
-            why: shortened(&why),
-        },
-        other => Fault::Malformed {
-            what: "the registry's answer",
-            why: shortened(&other.to_string()),
-        },
     }
 }

@@ -1,0 +1,225 @@
+//! Publish, pull, versions, search: each against a real registry.
+
+use crate::server::{Kind, Server, anybody, component, metadata, shown};
+use darkroom_registry::client::{Client, Settings};
+use darkroom_registry::config::Registries;
+use darkroom_registry::digest::Digest;
+use darkroom_registry::publish::Before;
+
+#[tokio::test]
+async fn what_is_published_is_pulled_byte_for_byte() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    let place = server.at("acme/hardening");
+    // More than one piece of an upload.
+    let file = component(9 << 20);
+    let said = metadata("acme:hardening", "1.2.0+b.1");
+    let published = client
+        .publish(&place, file.clone(), &said, false)
+        .await
+        .expect("published");
+    assert_eq!(published.before, Before::Nothing);
+    assert_eq!(published.component_digest, Digest::of(&file));
+    assert_eq!(
+        published.reference.to_string(),
+        format!("{place}:1.2.0_b.1")
+    );
+
+    let pulled = client.pull(&published.reference).await.expect("pulled");
+    assert_eq!(pulled.component, file);
+    assert_eq!(pulled.manifest_digest, published.manifest_digest);
+    assert_eq!(
+        pulled.annotations["org.opencontainers.image.licenses"],
+        "Apache-2.0"
+    );
+    let by_digest = place.digested(published.manifest_digest);
+    assert_eq!(
+        client.pull(&by_digest).await.expect("pulled").component,
+        file
+    );
+
+    // The same again is the same, and by another client too.
+    let again = anybody()
+        .publish(&place, file, &said, false)
+        .await
+        .expect("nothing to do");
+    assert_eq!(
+        (again.before, again.manifest_digest),
+        (Before::Same, published.manifest_digest)
+    );
+}
+
+#[tokio::test]
+async fn a_version_stays_what_it_is_unless_forced() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    let place = server.at("acme/x");
+    let said = metadata("acme:x", "1.0.0");
+    let first = client
+        .publish(&place, component(10), &said, false)
+        .await
+        .expect("published");
+    let error = client
+        .publish(&place, component(11), &said, false)
+        .await
+        .expect_err("refused");
+    let text = shown(&error, &error.hint()).replace(&server.host, "HOST");
+    assert!(
+        text.starts_with("HOST/acme/x:1.0.0 is published already, with other content (sha256:"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("To replace it anyway, use `--force`"),
+        "{text}"
+    );
+    let forced = client
+        .publish(&place, component(11), &said, true)
+        .await
+        .expect("forced");
+    assert_eq!(forced.before, Before::Other(first.manifest_digest));
+    assert_eq!(
+        client
+            .pull(&forced.reference)
+            .await
+            .expect("pulled")
+            .component,
+        component(11)
+    );
+
+    let small = Settings {
+        component_limit: 5,
+        ..Settings::default()
+    };
+    let small = Client::new(Registries::new(), small);
+    let error = small
+        .publish(&place, component(11), &said, false)
+        .await
+        .expect_err("too large");
+    assert_eq!(error.to_string(), "the component is 19 bytes long, of 5");
+}
+
+#[tokio::test]
+async fn versions_are_the_tags_that_are_versions() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    let place = server.at("acme/x");
+    assert!(client.versions(&place).await.expect("none").is_empty());
+    for version in ["1.10.0", "1.9.0", "1.10.0-rc.1", "1.0.0+b.1"] {
+        let said = metadata("acme:x", version);
+        client
+            .publish(&place, component(1), &said, false)
+            .await
+            .expect(version);
+    }
+    let manifest = client
+        .manifest(&place.tagged("1.9.0"))
+        .await
+        .expect("a manifest");
+    let latest = place.tagged("latest");
+    client
+        .put_manifest(&latest, &manifest.bytes, &manifest.media_type)
+        .await
+        .expect("tagged");
+    let versions = client.versions(&place).await.expect("listed");
+    let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    assert_eq!(versions, ["1.0.0+b.1", "1.9.0", "1.10.0-rc.1", "1.10.0"]);
+
+    // The tag of one version given to another.
+    let stolen = place.tagged("1.11.0");
+    client
+        .put_manifest(&stolen, &manifest.bytes, &manifest.media_type)
+        .await
+        .expect("tagged");
+    let error = client.pull(&stolen).await.expect_err("it says 1.9.0");
+    let text = shown(&error, &error.hint()).replace(&server.host, "HOST");
+    insta::assert_snapshot!(text, @r#"
+    HOST/acme/x:1.11.0 is not a package
+    it says that it is version 1.9.0, not 1.11.0
+    hint: somebody gave the tag of one version to another; pull it by digest, or ask who publishes it
+    "#);
+}
+
+#[tokio::test]
+async fn packages_are_found_by_a_part_of_their_names() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let mut registries = Registries::new();
+    registries
+        .map("acme", &format!("{}/team", server.host))
+        .expect("mapped");
+    let client = Client::new(registries, Settings::default());
+    for (name, version) in [
+        ("acme:alpha", "1.0.0"),
+        ("acme:alpha", "1.1.0"),
+        ("acme:beta", "0.1.0-rc.1"),
+        ("other:gamma", "2.0.0"),
+    ] {
+        let parsed = name.parse().expect(name);
+        let place = if name.starts_with("acme") {
+            client.locate(&parsed).await.expect("mapped")
+        } else {
+            server.at("other/gamma")
+        };
+        client
+            .publish(&place, component(1), &metadata(name, version), false)
+            .await
+            .expect(name);
+    }
+    let found = async |text: &str| {
+        let hits = client.search(&server.host, text, 10).await.expect("listed");
+        let line = |hit: &darkroom_registry::search::Hit| {
+            format!("{}@{}", hit.name.as_ref().expect("a name"), hit.newest)
+        };
+        hits.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("").await,
+        [
+            "other:gamma@2.0.0",
+            "acme:alpha@1.1.0",
+            "acme:beta@0.1.0-rc.1"
+        ]
+    );
+    assert_eq!(found("acme:al").await, ["acme:alpha@1.1.0"]);
+    assert_eq!(found("GAM").await, ["other:gamma@2.0.0"]);
+    assert!(found("nothing").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_wit_package_is_laid_out_as_any_other() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    // A binary WIT package has the same eight first bytes as a component.
+    let mut said = metadata("darkroom:component", "0.1.0");
+    said.exports = vec!["darkroom:component/steps@0.1.0".into()];
+    let place = server.at("darkroom/component");
+    let published = client
+        .publish(&place, component(100), &said, false)
+        .await
+        .expect("published");
+    let inspected = client
+        .inspect(&published.reference)
+        .await
+        .expect("a manifest");
+    let config = client
+        .package_config(&place, &inspected.layout)
+        .await
+        .expect("a config");
+    assert_eq!(
+        config["component"]["exports"][0],
+        "darkroom:component/steps@0.1.0"
+    );
+    assert_eq!(
+        config["layerDigests"][0],
+        published.component_digest.to_string()
+    );
+}
