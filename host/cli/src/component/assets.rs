@@ -54,13 +54,13 @@ impl AssetsError {
     }
 }
 
-/// All assets of the crate in `folder`, in the order of their names; none where it has no
-/// folder `assets`.
-pub(crate) fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, AssetsError> {
+/// All assets of the crate in `folder`, in the order of their names; `None` where it has
+/// no folder `assets`.
+pub(crate) fn find(folder: &Path) -> Result<Option<Files>, AssetsError> {
     let wrong = |error| AssetsError::Read(folder.join(FOLDER), error);
     let crate_folder = Dir::open_ambient_dir(folder, ambient_authority()).map_err(wrong)?;
     match crate_folder.symlink_metadata(FOLDER) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(wrong(error)),
         Ok(metadata) if metadata.is_symlink() => {
             return Err(AssetsError::LinkedFolder(folder.join(FOLDER)));
@@ -68,8 +68,22 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, AssetsError>
         Ok(_) => {}
     }
     let root = crate_folder.open_dir(FOLDER).map_err(wrong)?;
+    walk(&root).map(Some)
+}
+
+/// All files of a folder that somebody named as that of the assets.
+pub(crate) fn read(folder: &Path) -> Result<Files, AssetsError> {
+    let root = Dir::open_ambient_dir(folder, ambient_authority())
+        .map_err(|error| AssetsError::Read(folder.to_owned(), error))?;
+    walk(&root)
+}
+
+/// Names and contents.
+pub(crate) type Files = Vec<(String, Vec<u8>)>;
+
+fn walk(root: &Dir) -> Result<Files, AssetsError> {
     let mut walk = Walk {
-        root: &root,
+        root,
         bytes: 0,
         files: Vec::new(),
     };
@@ -153,7 +167,8 @@ mod tests {
     }
 
     fn names(folder: &TempDir) -> Result<Vec<String>, AssetsError> {
-        Ok(read(&folder.path().join("crate"))?
+        Ok(find(&folder.path().join("crate"))?
+            .unwrap_or_default()
             .into_iter()
             .map(|(name, _)| name)
             .collect())
@@ -163,7 +178,10 @@ mod tests {
     fn files_are_read_in_order_and_none_is_fine() {
         let folder = assets(&["b", "a/z", "a/b/c", ".hidden"]);
         assert_eq!(names(&folder).unwrap(), [".hidden", "a/b/c", "a/z", "b"]);
-        assert_eq!(read(&folder.path().join("crate")).unwrap()[2].1, b"a/z");
+        assert_eq!(
+            read(&folder.path().join("crate/assets")).unwrap()[2].1,
+            b"a/z"
+        );
         assert_eq!(names(&assets(&[])).unwrap(), [""; 0]);
     }
 
@@ -172,7 +190,7 @@ mod tests {
         let folder = assets(&["a/file"]);
         symlink("a/file", folder.path().join("crate/assets/link")).unwrap();
         symlink("../a/file", folder.path().join("crate/assets/a/up")).unwrap();
-        let files = read(&folder.path().join("crate")).unwrap();
+        let files = find(&folder.path().join("crate")).unwrap().unwrap();
         let link = ("link".to_owned(), b"a/file".to_vec());
         assert!(files.contains(&link) && files.iter().any(|(name, _)| name == "a/up"));
     }

@@ -46,6 +46,9 @@ pub(crate) enum CargoError {
     /// Cargo could not be started or read.
     #[error("cargo could not be run")]
     Start(#[source] std::io::Error),
+    /// Cargo can't tell what there is to compile; its own words.
+    #[error("cargo could not read the crate:\n{0}")]
+    Ask(String),
     /// The code does not compile; the compiler's own words.
     #[error("cargo could not compile it:\n{0}")]
     Compile(String),
@@ -62,7 +65,7 @@ impl CargoError {
             Self::NoComponent(_) => {
                 Some("add `[lib]` with `crate-type = [\"cdylib\"]` to its Cargo.toml")
             }
-            Self::Compile(_) => None,
+            Self::Compile(_) | Self::Ask(_) => None,
         }
     }
 }
@@ -83,12 +86,15 @@ struct Target {
     crate_types: Vec<String>,
 }
 
-/// Compiles what is in `folder`; `progress` gets cargo's own lines as they come.
+/// Compiles what is in `folder`; `progress` gets cargo's own lines as they come. `renamed`
+/// are folders of this machine, with the names that they get in the code, so that the
+/// same sources give the same bytes anywhere.
 pub(crate) fn compile(
     tools: &Tools,
     route: &Route,
     folder: &Path,
     target_dir: Option<&Path>,
+    renamed: &[(PathBuf, String)],
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Artifact>, CargoError> {
     let manifest = folder.join("Cargo.toml");
@@ -96,6 +102,7 @@ pub(crate) fn compile(
         return Err(CargoError::NoCrate(folder.to_owned()));
     }
     let mut command = command(tools, route, &manifest, target_dir);
+    rename(&mut command, renamed);
     let mut child = command.spawn().map_err(CargoError::Start)?;
     let (said, artifacts) = listen(&mut child, progress).map_err(CargoError::Start)?;
     let status = child.wait().map_err(CargoError::Start)?;
@@ -145,6 +152,22 @@ fn command(tools: &Tools, route: &Route, manifest: &Path, target_dir: Option<&Pa
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Lets the compiler write other names for these folders, where panics tell of files. The
+/// flags of the target's own configuration stay.
+fn rename(command: &mut Command, renamed: &[(PathBuf, String)]) {
+    let flags: Vec<_> = renamed
+        .iter()
+        .filter_map(|(folder, name)| {
+            Some(format!("--remap-path-prefix={}={name}", folder.to_str()?))
+        })
+        .collect();
+    // A list of texts is the same in JSON and in TOML.
+    let flags = serde_json::Value::from(flags);
+    command
+        .arg("--config")
+        .arg(format!("target.{TARGET}.rustflags={flags}"));
 }
 
 /// Reads both pipes at the same time, or a full one would stop cargo: its words, which

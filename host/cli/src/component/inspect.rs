@@ -1,13 +1,18 @@
 //! What is in a component, for people and programs: read from its sections, so that no
-//! foreign code runs; and whether its description is still what its code answers.
+//! foreign code runs or is compiled; and all that is wrong with it.
+//!
+//! `read` takes bytes, wherever they come from; showing is `commands::component`'s.
 
 use std::path::{Path, PathBuf};
 
 use darkroom_contract::Role;
-use darkroom_runtime::pack::{self, Check, PackError};
+use darkroom_runtime::examine::{Finding, Level, examine};
+use darkroom_runtime::pack::{self, Metadata};
 use darkroom_runtime::{Config, LoadError, Runtime, RuntimeError};
 use serde::Serialize;
 use serde_json::Value;
+
+use super::attest::{self, Attachment, AttachmentError};
 
 /// What is in a component.
 #[derive(Clone, Debug, Serialize)]
@@ -36,6 +41,36 @@ pub(crate) struct Inspection {
     pub(crate) families: Vec<String>,
     /// The files that ship with it.
     pub(crate) assets: Vec<Asset>,
+    /// What the package says of itself.
+    pub(crate) metadata: Metadata,
+    /// The newest version of the contract that it names.
+    pub(crate) contract: Option<String>,
+    /// The interfaces that it imports.
+    pub(crate) imports: Vec<String>,
+    /// What lies beside it.
+    pub(crate) attached: Vec<Attached>,
+}
+
+/// A document about a component.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Attached {
+    /// Its media type.
+    pub(crate) media_type: &'static str,
+    /// Where it lies.
+    pub(crate) place: PathBuf,
+    /// Of an SBOM, how many dependencies it lists.
+    pub(crate) dependencies: Option<usize>,
+}
+
+/// What an examination found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Examined {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// Whether nothing is wrong, so that its description is what its code answers.
+    pub(crate) same: bool,
+    /// What was found.
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// A file that ships with a component.
@@ -75,9 +110,9 @@ pub(crate) enum InspectError {
     /// It is no component of ours.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Its sections can't be read, or its `describe` failed.
+    /// What lies beside it can't be shown.
     #[error(transparent)]
-    Pack(Box<PackError>),
+    Attachment(#[from] AttachmentError),
 }
 
 impl InspectError {
@@ -89,14 +124,8 @@ impl InspectError {
             }
             Self::Runtime(_) => None,
             Self::Load(error) => error.hint(),
-            Self::Pack(error) => error.hint(),
+            Self::Attachment(error) => error.hint(),
         }
-    }
-}
-
-impl From<PackError> for InspectError {
-    fn from(error: PackError) -> Self {
-        Self::Pack(Box::new(error))
     }
 }
 
@@ -107,34 +136,47 @@ fn read(path: &Path) -> Result<Vec<u8>, InspectError> {
     })
 }
 
-/// Shows a component. It blocks.
+/// Shows a component and what lies beside it.
 pub(crate) fn inspect(path: &Path) -> Result<Inspection, InspectError> {
-    let bytes = read(path)?;
-    let component = Runtime::new(Config::default())?.load(&bytes, &path.display().to_string())?;
-    let sections = pack::read_sections(&bytes)?;
-    let said: Value = serde_json::from_str(sections.description.as_deref().unwrap_or_default())
-        .unwrap_or_default();
+    let mut seen = seen(&read(path)?, path)?;
+    let attached = attest::attachments(path, &seen.digest)?;
+    seen.attached = attached.into_iter().map(listed).collect();
+    Ok(seen)
+}
+
+fn listed(attachment: Attachment) -> Attached {
+    let json: Value = serde_json::from_slice(&attachment.bytes).unwrap_or_default();
+    let components = json.get("components").and_then(Value::as_array);
+    Attached {
+        media_type: attachment.media_type,
+        place: attachment.file,
+        dependencies: components.map(Vec::len),
+    }
+}
+
+/// Shows the bytes of a component that came from anywhere; `origin` names them.
+pub(crate) fn seen(bytes: &[u8], origin: &Path) -> Result<Inspection, LoadError> {
+    let look = pack::look(bytes, &origin.display().to_string())?;
+    let said: Value = serde_json::from_str(&look.description_text).unwrap_or_default();
     let word = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
-    let description = component.description();
     let size = |name: &str| {
-        sections
-            .assets
+        look.assets
             .get(name)
             .map_or(0, |content| content.len() as u64)
     };
     Ok(Inspection {
-        file: path.to_owned(),
-        digest: component.digest().to_owned(),
+        file: origin.to_owned(),
+        digest: look.digest,
         bytes: bytes.len() as u64,
         package: word("package"),
         version: word("version"),
-        summary: description.summary.clone(),
-        roles: component.roles().to_vec(),
-        parameters: description.parameters.clone(),
-        volatile: description.volatile,
-        internet: description.internet,
-        families: description.families.clone(),
-        assets: sections
+        summary: look.description.summary.clone(),
+        roles: look.roles,
+        parameters: look.description.parameters,
+        volatile: look.description.volatile,
+        internet: look.description.internet,
+        families: look.description.families,
+        assets: look
             .assets
             .names()
             .map(|name| Asset {
@@ -142,14 +184,25 @@ pub(crate) fn inspect(path: &Path) -> Result<Inspection, InspectError> {
                 bytes: size(name),
             })
             .collect(),
+        metadata: look.metadata,
+        contract: look.contract,
+        imports: look.imports,
+        attached: Vec::new(),
     })
 }
 
-/// Compares the section with what `describe` answers. It blocks.
-pub(crate) fn check(path: &Path) -> Result<Check, InspectError> {
+/// Examines a component. It blocks.
+pub(crate) fn check(path: &Path) -> Result<Examined, InspectError> {
     let bytes = read(path)?;
     let runtime = Runtime::new(Config::default())?;
-    Ok(pack::check(&runtime, &bytes, &path.display().to_string())?)
+    let findings = examine(&runtime, &bytes, &path.display().to_string());
+    Ok(Examined {
+        file: path.to_owned(),
+        same: findings
+            .iter()
+            .all(|finding| finding.level == Level::Advice),
+        findings,
+    })
 }
 
 impl Inspection {

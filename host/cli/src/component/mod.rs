@@ -1,8 +1,11 @@
-//! `darkroom component`: makes components of crates, checks and shows them.
+//! `darkroom component`: makes packages of crates and of what other compilers made, checks
+//! and shows them.
 //!
 //! ```text
 //! crate ─ toolchain ─> route ─ cargo ─> core module ─┐
-//! crate/assets ─ assets ─> files ────────────────────┴─ pack ─> NAME.wasm
+//! module or component of another toolchain ── file ──┼─ packer ─> NAME.wasm
+//! assets/ ─ assets ─> files ─────────────────────────┤            NAME.wasm.sbom.json
+//! Cargo.toml ─ crates, component.toml ─ beside ──────┘ ─ attest ─> NAME.wasm.provenance.json
 //! ```
 //!
 //! `commands::component` is the only user. Nothing here prints: progress goes to a
@@ -11,11 +14,18 @@
 //! compiler, and never doing anything twice.
 
 mod assets;
+mod attest;
+mod beside;
 mod build;
 mod cargo;
+mod crates;
+mod file;
 mod inspect;
+mod output;
+mod packer;
 mod toolchain;
 
 pub(crate) use build::{BuildError, Built, Output, Request, build};
 pub(crate) use inspect::{InspectError, Inspection, check, inspect};
+pub(crate) use output::{FileError, write};
 pub(crate) use toolchain::Tools;

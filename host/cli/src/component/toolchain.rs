@@ -38,6 +38,8 @@ pub(crate) struct Tools {
     pub(crate) system: Vec<PathBuf>,
     /// Linkers to try after the compiler's own.
     pub(crate) linkers: Vec<PathBuf>,
+    /// Where cargo keeps the sources of packages.
+    pub(crate) cargo_home: Option<PathBuf>,
 }
 
 impl Tools {
@@ -57,6 +59,9 @@ impl Tools {
             linkers: ["/usr/bin/wasm-ld-19", "/usr/bin/wasm-ld"]
                 .map(PathBuf::from)
                 .to_vec(),
+            cargo_home: std::env::var_os("CARGO_HOME")
+                .map(PathBuf::from)
+                .or_else(|| Some(std::env::home_dir()?.join(".cargo"))),
         }
     }
 }
@@ -171,6 +176,34 @@ fn from_source(tools: &Tools) -> Option<Route> {
     })
 }
 
+/// What a compiler is and where its parts lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Compiler {
+    /// `rustc 1.95.0 (…)`.
+    pub(crate) version: String,
+    /// The folder of its parts.
+    pub(crate) sysroot: PathBuf,
+}
+
+/// Asks the compiler of a route.
+pub(crate) fn compiler(tools: &Tools, route: &Route, folder: &Path) -> Option<Compiler> {
+    let rustc = match route {
+        Route::FromSource { rustc, .. } => rustc.as_os_str(),
+        Route::Installed | Route::Added => &tools.rustc,
+    };
+    let ask = |words: &[&str]| {
+        let output = Command::new(rustc).args(words).current_dir(folder).output();
+        let said = String::from_utf8_lossy(&output.ok()?.stdout)
+            .trim()
+            .to_owned();
+        Some(said).filter(|said| !said.is_empty())
+    };
+    Some(Compiler {
+        version: ask(&["-V"])?,
+        sysroot: ask(&["--print", "sysroot"])?.into(),
+    })
+}
+
 /// The platform that a compiler runs on.
 fn host_of(rustc: &Path) -> Option<String> {
     let output = Command::new(rustc).arg("-vV").output().ok()?;
@@ -228,6 +261,7 @@ mod tests {
                 rustup: self.path("rustup").into(),
                 system: vec![self.path("rustc"), self.path("debian")],
                 linkers: vec![self.path("wasm-ld")],
+                cargo_home: None,
             }
         }
 

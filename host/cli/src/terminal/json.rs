@@ -140,17 +140,22 @@ const SHAPES: &[Shape] = &[
     Shape {
         verb: "component build",
         lines: "one line a component",
-        keys: "component, file, bytes, digest, fresh",
+        keys: "component, file, bytes, digest, fresh, before, metadata",
     },
     Shape {
         verb: "component check",
         lines: "one line",
-        keys: "file, same",
+        keys: "file, same, findings",
     },
     Shape {
         verb: "component inspect",
         lines: "one line",
-        keys: "file, digest, bytes, package, version, summary, roles, parameters, volatile, internet, families, assets",
+        keys: "file, digest, bytes, package, version, summary, roles, parameters, volatile, internet, families, assets, metadata, contract, imports, attached",
+    },
+    Shape {
+        verb: "component wit",
+        lines: "one line",
+        keys: "package, file, bytes",
     },
 ];
 

@@ -9,5 +9,6 @@ mod exits;
 mod images;
 mod interrupts;
 mod manners;
+mod packages;
 mod server;
 mod tty;

@@ -199,14 +199,6 @@ impl Metadata {
         if !mistakes.is_empty() {
             return Err(PackError::Metadata(mistakes));
         }
-        fn set<T: std::fmt::Debug + Clone, E>(
-            text: Option<&String>,
-            make: impl FnOnce(&String) -> Result<T, E>,
-        ) -> AddMetadataField<T> {
-            // What can't be made of it has been found above.
-            text.and_then(|text| make(text).ok())
-                .map_or(AddMetadataField::Keep, AddMetadataField::Set)
-        }
         let always = |text: &String| Ok::<_, ()>(text.clone());
         let mut add = AddMetadata::default();
         add.name = set(self.name.as_ref(), always);
@@ -224,6 +216,20 @@ impl Metadata {
         add.to_wasm(component)
             .map_err(|error| PackError::Encode(format!("{error:#}")))
     }
+}
+
+/// How `wasm-metadata` is told of a text. What can't be made of one has been found before.
+fn set<T: std::fmt::Debug + Clone, E>(
+    text: Option<&String>,
+    make: impl FnOnce(&String) -> Result<T, E>,
+) -> AddMetadataField<T> {
+    text.and_then(|text| make(text).ok())
+        .map_or(AddMetadataField::Keep, AddMetadataField::Set)
+}
+
+/// Whether a text is an SPDX licence expression.
+pub fn is_licence(text: &str) -> bool {
+    Licenses::new(text).is_ok()
 }
 
 /// Whether a section is one of the texts; `wasm-metadata` would write a second one

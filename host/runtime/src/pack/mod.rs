@@ -31,7 +31,7 @@ pub use attach::{Sections, finish, read_sections};
 pub use contract::{CONTRACT_PACKAGE, WIT, wit_package};
 pub use encode::{embed, encode};
 pub use error::PackError;
-pub use metadata::{Metadata, MetadataMistake};
+pub use metadata::{Metadata, MetadataMistake, is_licence};
 pub use package::{Check, Look, Recipe, check, describe, look, pack, package};
 pub use strip::Strip;
 

@@ -3,10 +3,11 @@
 //! turns, because cargo puts modules of one name into one place.
 
 use super::*;
+use crate::component::attest;
 use crate::component::inspect::{check, inspect};
 use darkroom_contract::{Ended, Ending, Machine, Role};
-use darkroom_runtime::pack::Check;
-use darkroom_runtime::{Call, CallError};
+use darkroom_runtime::examine::Topic;
+use darkroom_runtime::{Call, CallError, Config, Runtime, pack};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,25 @@ const SOURCE: &str = r#"
     component!(Hello: builder);
 "#;
 
+impl Request {
+    /// Everything as it is by default.
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self {
+            path,
+            output: Output::Beside,
+            target_dir: None,
+            says: Metadata::default(),
+            namespace: None,
+            world: None,
+            adapter: None,
+            assets: None,
+            strip: Strip::default(),
+            attest: true,
+            epoch: None,
+        }
+    }
+}
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -61,9 +81,8 @@ fn hello() -> TempDir {
 
 fn request(folder: &TempDir) -> Request {
     Request {
-        folder: folder.path().to_owned(),
-        output: Output::Beside,
         target_dir: Some(repository().join("target/guests")),
+        ..Request::of(folder.path().to_owned())
     }
 }
 
@@ -133,7 +152,7 @@ fn a_crate_becomes_a_component_once() {
             line("key", "string", "secret")
         ]
     );
-    assert_eq!(check(&first.file).unwrap(), Check::Same);
+    assert!(check(&first.file).unwrap().same);
 
     // Another asset, another component; the same code.
     fs::write(folder.path().join("assets/page.html"), "goodbye").unwrap();
@@ -145,11 +164,102 @@ fn a_crate_becomes_a_component_once() {
     let other = seen_description(&bytes).replace("Says hello", "Says nothing");
     let forged = pack::finish(&bytes, &other, &[]).unwrap();
     fs::write(&third.file, forged).unwrap();
-    assert!(
-        matches!(check(&third.file).unwrap(), Check::Differs { section, .. } if section == other)
-    );
+    let examined = check(&third.file).unwrap();
+    assert!(!examined.same);
+    let wrong = examined
+        .findings
+        .iter()
+        .find(|one| one.topic == Topic::Code);
+    assert!(wrong.unwrap().message.contains(&other), "{wrong:?}");
     // And a changed output is made anew.
     assert_eq!(run(&request).unwrap().remove(0), third);
+}
+
+/// A panic of the crate's own and what a package brings name files; none of this machine.
+#[test]
+fn the_same_sources_in_two_folders_give_the_same_bytes() {
+    let _turn = turn();
+    let (one, other) = (hello(), hello());
+    let packages: Vec<_> = [&one, &other]
+        .map(|folder| {
+            fs::create_dir(folder.path().join("assets")).unwrap();
+            fs::write(folder.path().join("assets/page.html"), "hello").unwrap();
+            let built = run(&request(folder)).unwrap().remove(0);
+            let mut files = vec![fs::read(&built.file).unwrap()];
+            let attached = attest::attachments(&built.file, &built.digest).unwrap();
+            assert_eq!(attached.len(), 2);
+            files.extend(attached.into_iter().map(|one| one.bytes));
+            files
+        })
+        .into_iter()
+        .collect();
+    assert!(packages[0] == packages[1], "the bytes differ");
+    let home = Tools::from_environment().cargo_home.unwrap();
+    for foreign in [one.path(), &repository().canonicalize().unwrap(), &home] {
+        let foreign = foreign.to_str().unwrap();
+        for file in &packages[0] {
+            let found = file
+                .windows(foreign.len())
+                .any(|part| part == foreign.as_bytes());
+            assert!(!found, "{foreign} is in it");
+        }
+    }
+}
+
+#[test]
+fn a_crate_says_what_its_package_is_and_what_is_in_it() {
+    let _turn = turn();
+    let folder = hello();
+    let manifest = folder.path().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let more = "version = \"1.2.3\"\nlicense = \"MIT/Apache-2.0\"\nauthors = [\"Ann\"]\n\
+                description = \"Greets\"\nrepository = \"https://example.org/hello\"";
+    fs::write(&manifest, text.replace("version = \"1.2.3\"", more)).unwrap();
+    let mut request = request(&folder);
+    request.namespace = Some("acme".into());
+    let built = run(&request).unwrap().remove(0);
+    assert!(built.before > 10_000 && !built.fresh);
+    let seen = inspect(&built.file).unwrap();
+    let says = seen.metadata;
+    assert_eq!(says.name.as_deref(), Some("acme:hel-lo"));
+    assert_eq!(says.version.as_deref(), Some("1.2.3"));
+    assert_eq!(says.licence.as_deref(), Some("MIT OR Apache-2.0"));
+    assert_eq!(says.description.as_deref(), Some("Greets"));
+    assert_eq!(says.source.as_deref(), Some("https://example.org/hello"));
+
+    let attached = attest::attachments(&built.file, &built.digest).unwrap();
+    let json =
+        |at: usize| -> serde_json::Value { serde_json::from_slice(&attached[at].bytes).unwrap() };
+    let components = json(0)["components"].as_array().unwrap().clone();
+    let names: Vec<_> = components
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    // Neither macros nor what the SDK's own tests use.
+    assert_eq!(names, ["darkroom", "wit-bindgen"]);
+    assert_eq!(
+        components[1]["hashes"][0]["content"]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
+    let statement = json(1);
+    let definition = &statement["predicate"]["buildDefinition"];
+    assert_eq!(definition["externalParameters"]["crate"], "hel-lo");
+    let rustc = definition["internalParameters"]["rustc"].as_str().unwrap();
+    assert!(rustc.starts_with("rustc 1."), "{rustc}");
+    assert_eq!(definition["resolvedDependencies"][0]["name"], "Cargo.lock");
+
+    // Another name, another package of the same module; and back without compiling.
+    request.says.name = Some("other:name".into());
+    let renamed = run(&request).unwrap().remove(0);
+    assert!(!renamed.fresh && renamed.digest != built.digest);
+    let error = refuse_for_several(&request, 2).unwrap_err();
+    assert!(
+        matches!(error, BuildError::OneOnly { flag: "--name", .. }),
+        "{error}"
+    );
 }
 
 /// What a call of the builder comes to, with an empty history.
@@ -285,9 +395,8 @@ fn outputs_have_their_places() {
     };
     let at = |folder: &str, output: Output, count| {
         let request = Request {
-            folder: folder.into(),
             output,
-            target_dir: None,
+            ..Request::of(folder.into())
         };
         place(&request, &artifact("a"), count)
     };

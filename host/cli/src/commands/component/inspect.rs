@@ -1,0 +1,148 @@
+//! `darkroom component inspect`: what is in a component.
+//!
+//! [`show`] takes what was read, wherever it came from.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{inspect_failure, size};
+use crate::component::{self, Inspection};
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::terminal::{Table, Terminal};
+
+/// Show what is in a component; its code is not run
+///
+/// What it says of itself, its roles, parameters, imports and assets, its size and digest, the
+/// version of the contract, and the SBOM and build statement beside it.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom component inspect ./greeting/greeting.wasm\n  \
+    darkroom component inspect target/components/packages.wasm --json")]
+pub(super) struct Inspect {
+    /// The component
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Inspect {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let seen = component::inspect(&self.file).map_err(inspect_failure)?;
+        if terminal.is_json() {
+            terminal.json(&seen);
+        } else {
+            show(&seen, terminal);
+        }
+        Ok(exit::DONE)
+    }
+}
+
+/// Shows it to people.
+pub(super) fn show(seen: &Inspection, terminal: &Terminal) {
+    terminal.line(format!("{}: {}", title(seen), seen.summary));
+    for (label, text) in facts(seen) {
+        terminal.line(format!("{label:<9} {text}"));
+    }
+    let lines = seen.parameter_lines();
+    if !lines.is_empty() {
+        let mut table = Table::new(&["PARAMETER", "TYPE", "ABOUT", ""]);
+        for line in lines {
+            table.row([line.name, line.kind, line.about, line.notes]);
+        }
+        below(&table, terminal);
+    }
+    if !seen.assets.is_empty() {
+        let mut table = Table::new(&["ASSET", "SIZE"]);
+        for asset in &seen.assets {
+            table.row([asset.name.clone(), size(asset.bytes)]);
+        }
+        below(&table, terminal);
+    }
+}
+
+/// The package's name and version, else those that its SDK gave it, else the file.
+fn title(seen: &Inspection) -> String {
+    let says = &seen.metadata;
+    let name = says.name.as_ref().or(seen.package.as_ref());
+    let version = says.version.as_ref().or(seen.version.as_ref());
+    match (name, version) {
+        (Some(name), Some(version)) => format!("{name} {version}"),
+        _ => seen.file.display().to_string(),
+    }
+}
+
+/// One line each, in order.
+fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
+    let roles: Vec<_> = seen.roles.iter().map(|role| role.name()).collect();
+    let mut facts = vec![("roles", roles.join(", "))];
+    if !seen.families.is_empty() {
+        facts.push(("for", seen.families.join(", ")));
+    }
+    if seen.volatile {
+        let volatile = "volatile: its result depends on more than its arguments";
+        facts.push(("needs", volatile.into()));
+    }
+    if seen.internet {
+        facts.push(("needs", "internet: the machine must reach it".into()));
+    }
+    let says = &seen.metadata;
+    let said = [
+        ("licence", &says.licence),
+        ("authors", &says.authors),
+        ("source", &says.source),
+        ("homepage", &says.homepage),
+        ("revision", &says.revision),
+        ("contract", &seen.contract),
+    ];
+    facts.extend(said.into_iter().filter_map(|(label, text)| {
+        // Foreign text, in one line of a terminal.
+        let line = text
+            .as_ref()?
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c });
+        Some((label, line.collect()))
+    }));
+    if !seen.imports.is_empty() {
+        facts.push(("imports", imports(&seen.imports)));
+    }
+    let digest = seen.digest.trim_start_matches("sha256:");
+    facts.push(("digest", format!("sha256:{digest}")));
+    facts.push(("size", size(seen.bytes)));
+    for one in &seen.attached {
+        let what = match one.dependencies {
+            Some(1) => "1 dependency, ".to_owned(),
+            Some(count) => format!("{count} dependencies, "),
+            None => String::new(),
+        };
+        let label = if one.dependencies.is_some() {
+            "sbom"
+        } else {
+            "built"
+        };
+        facts.push((label, format!("{what}{}", one.place.display())));
+    }
+    facts
+}
+
+/// The contract's interfaces by name, WASI's by number: a stock toolchain imports twenty.
+fn imports(all: &[String]) -> String {
+    let ours = all.iter().filter_map(|name| {
+        let (name, _) = name.strip_prefix("darkroom:component/")?.split_once('@')?;
+        Some(name.to_owned())
+    });
+    let mut parts: Vec<_> = ours.collect();
+    let wasi = all.iter().filter(|name| name.starts_with("wasi:")).count();
+    if wasi > 0 {
+        parts.push(format!("{wasi} of WASI"));
+    }
+    parts.join(", ")
+}
+
+/// A table after an empty line.
+fn below(table: &Table, terminal: &Terminal) {
+    terminal.line("");
+    for line in table.lines() {
+        terminal.line(line);
+    }
+}

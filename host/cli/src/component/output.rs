@@ -1,0 +1,71 @@
+//! Files that a build reads and writes, and digests of them.
+//!
+//! An output is replaced in one move and is never half written.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// A file can't be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{path:?} can't be {verb}")]
+pub(crate) struct FileError {
+    /// Which.
+    pub(crate) path: PathBuf,
+    /// What was to be done with it.
+    pub(crate) verb: &'static str,
+    /// Why it can't.
+    #[source]
+    pub(crate) source: std::io::Error,
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    std::fs::read(path).map_err(|source| FileError {
+        path: path.to_owned(),
+        verb: "read",
+        source,
+    })
+}
+
+/// Replaces a file in one move; makes its folder. What is the same stays untouched.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    if std::fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let written = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    written().map_err(|source| FileError {
+        path: path.to_owned(),
+        verb: "written",
+        source,
+    })
+}
+
+/// The SHA-256 in lower-case hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// `FILE.sbom.json` of `FILE`.
+pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
