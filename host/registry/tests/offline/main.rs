@@ -8,6 +8,7 @@
 mod cache;
 mod deaths;
 mod disk;
+mod figures;
 mod sign;
 mod trust;
 

@@ -113,7 +113,7 @@ fn a_sealed_key_cant_ask_for_any_amount_of_work() {
 fn what_is_no_key_is_told_apart() {
     let public = fixture_text("cosign.pub");
     let private = new_key().to_pem().unwrap();
-    // Of RSA and of P-384, made with openssl.
+    // Of Ed25519: RFC 8410, section 10.1.
     let ed25519 = "-----BEGIN PUBLIC KEY-----\n\
                    MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
                    -----END PUBLIC KEY-----\n";
