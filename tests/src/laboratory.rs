@@ -10,7 +10,7 @@ use darkroom_ecs::credentials::{Credentials, Secret};
 use darkroom_ecs::endpoint::{Endpoint, fixed};
 use darkroom_ecs::http::HttpRequest;
 use darkroom_ecs::id::RegionId;
-use darkroom_engine::components::Shelf;
+use darkroom_engine::components::{Packages, Shelf};
 use darkroom_engine::{Begin, CheckWith, Checked, Drive, Engine, Event, Outcome, Pace, Settings};
 use darkroom_journal::SystemClock;
 use darkroom_local::{DriverKind, Service};
@@ -145,6 +145,7 @@ impl Laboratory {
                 shelf: Shelf::Live {
                     system: &self.path("components"),
                     template: self.folder.path(),
+                    packages: &Packages::new(),
                 },
             },
         )

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use darkroom_contract::{FileContent, Inputs, Language, PathPart, Role, Step, StepKind, sha256};
 use darkroom_runtime::{Component, Runtime};
-use darkroom_template::lock::{Lock, LockedComponent, Pinning, Used};
+use darkroom_template::lock::{Lock, Pinning, Used};
 use darkroom_template::{
     BuildItem, Copy, Draft, Mistake, Mistakes, Repair, ResolveWith, Resolved, Run, SecretFrom,
     SourceFile, Span, Spanned, TestItem, Uses, UsesRef, draft, parse,
@@ -33,7 +33,7 @@ pub struct Checked {
     pub(crate) generalize: Part,
     /// The bytes of each component by its reference, to be kept with the run.
     pub(crate) bytes: BTreeMap<String, Vec<u8>>,
-    /// The system components, each with its first place in the template.
+    /// What a lock pins, each with its first place in the template.
     used: Vec<(Used, Span)>,
     /// The template's text.
     pub(crate) text: String,
@@ -430,9 +430,9 @@ impl<'a> Checker<'a> {
         let loaded = match self.shelf.read(reference) {
             Ok(bytes) => match self.runtime.load(&bytes, &name) {
                 Ok(component) => {
-                    if let UsesRef::System { name, version } = reference {
-                        let used = used(name, version.as_ref(), component.digest());
-                        self.used.push((used, span));
+                    if let Some(found) = self.shelf.pinned(reference, component.digest()) {
+                        let requirement = requirement(reference).map(str::to_owned);
+                        self.used.push((Used { requirement, found }, span));
                     }
                     self.bytes.insert(name.clone(), bytes);
                     Some(component)
@@ -498,17 +498,12 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What a lock is told of a component that ships with Darkroom.
-fn used(name: &str, requirement: Option<&String>, digest: &str) -> Used {
-    Used {
-        requirement: requirement.cloned(),
-        found: LockedComponent {
-            name: format!("darkroom:{name}"),
-            version: env!("CARGO_PKG_VERSION").into(),
-            digest: format!("sha256:{digest}"),
-            registry: None,
-            signer: None,
-        },
+/// Which versions will do, if a template says so.
+fn requirement(reference: &UsesRef) -> Option<&str> {
+    match reference {
+        UsesRef::System { version, .. } => version.as_deref(),
+        UsesRef::Package { requirement, .. } => requirement.as_deref(),
+        UsesRef::Path(_) => None,
     }
 }
 

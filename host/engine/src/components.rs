@@ -1,5 +1,5 @@
 //! Where components come from: files beside the executable, files beside the template,
-//! or the copies that a run keeps.
+//! packages that somebody else has pulled and verified, or the copies that a run keeps.
 //!
 //! A path in a template is opened through a handle of the template's folder, so that
 //! neither `..` nor a symbolic link leads out of it. This module reads bytes; it neither
@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use darkroom_contract::Requirement;
+use darkroom_template::lock::LockedComponent;
 use darkroom_template::{Copy, UsesRef};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,8 @@ pub enum Shelf<'a> {
         system: &'a Path,
         /// The template's folder.
         template: &'a Path,
+        /// What was resolved beforehand, by the reference as [`written`].
+        packages: &'a Packages,
     },
     /// For a run that has begun: its own copies, by reference.
     Kept {
@@ -39,6 +43,19 @@ pub enum Shelf<'a> {
         /// What the template copies, by its place in `build`.
         copies: &'a BTreeMap<usize, KeptCopy>,
     },
+}
+
+/// Components by their reference as [`written`]: of registries, or a file that stands for
+/// one of them while its author tries it. Whoever fills it has verified what is in it.
+pub type Packages = BTreeMap<String, Result<Package, ShelfError>>;
+
+/// A component that was resolved.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// The component.
+    pub bytes: Vec<u8>,
+    /// What the lock pins of it; nothing for a file that stands for it.
+    pub pinned: Option<LockedComponent>,
 }
 
 /// Something that a run's template copies, as the run keeps it.
@@ -53,7 +70,7 @@ pub struct KeptCopy {
 }
 
 /// Why a component can't be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ShelfError {
     /// What is wrong.
@@ -69,6 +86,10 @@ pub fn written(reference: &UsesRef) -> String {
             Some(version) => format!("darkroom:{name}@{version}"),
             None => format!("darkroom:{name}"),
         },
+        UsesRef::Package { name, requirement } => match requirement {
+            Some(requirement) => format!("{name}@{requirement}"),
+            None => name.clone(),
+        },
         UsesRef::Path(path) => path.display().to_string(),
     }
 }
@@ -77,6 +98,10 @@ pub fn written(reference: &UsesRef) -> String {
 pub fn short(reference: &UsesRef) -> String {
     match reference {
         UsesRef::System { name, .. } => name.clone(),
+        UsesRef::Package { name, .. } => name
+            .split_once(':')
+            .map_or(name.as_str(), |(_, name)| name)
+            .to_owned(),
         UsesRef::Path(path) => path.file_stem().map_or_else(
             || "component".into(),
             |stem| stem.to_string_lossy().into_owned(),
@@ -91,9 +116,23 @@ impl Shelf<'_> {
     /// When there is no such file, it is too large, or it lies outside.
     pub fn read(&self, reference: &UsesRef) -> Result<Vec<u8>, ShelfError> {
         match self {
-            Self::Live { system, template } => match reference {
-                UsesRef::System { name, version } => read_system(system, name, version.as_deref()),
-                UsesRef::Path(path) => read_beside(template, path),
+            Self::Live {
+                system,
+                template,
+                packages,
+            } => match (packages.get(&written(reference)), reference) {
+                (Some(package), _) => package
+                    .as_ref()
+                    .map(|package| package.bytes.clone())
+                    .map_err(Clone::clone),
+                (None, UsesRef::System { name, version }) => {
+                    read_system(system, name, version.as_deref())
+                }
+                (None, UsesRef::Path(path)) => read_beside(template, path),
+                (None, UsesRef::Package { name, .. }) => Err(ShelfError {
+                    message: format!("the package {name} was not resolved"),
+                    hint: None,
+                }),
             },
             Self::Kept {
                 folder, digests, ..
@@ -115,6 +154,25 @@ impl Shelf<'_> {
 }
 
 impl Shelf<'_> {
+    /// What a lock pins of a component that was read; nothing for files.
+    pub(crate) fn pinned(&self, reference: &UsesRef, digest: &str) -> Option<LockedComponent> {
+        if let Self::Live { packages, .. } = self
+            && let Some(Ok(package)) = packages.get(&written(reference))
+        {
+            return package.pinned.clone();
+        }
+        match reference {
+            UsesRef::System { name, .. } => Some(LockedComponent {
+                name: format!("darkroom:{name}"),
+                version: env!("CARGO_PKG_VERSION").into(),
+                digest: format!("sha256:{digest}"),
+                registry: None,
+                signer: None,
+            }),
+            UsesRef::Package { .. } | UsesRef::Path(_) => None,
+        }
+    }
+
     /// What the item of `build` at this place copies.
     ///
     /// # Errors
@@ -146,8 +204,7 @@ impl Shelf<'_> {
 fn read_system(folder: &Path, name: &str, version: Option<&str>) -> Result<Vec<u8>, ShelfError> {
     let ours = env!("CARGO_PKG_VERSION");
     if let Some(version) = version
-        && ours != version
-        && !ours.starts_with(&format!("{version}."))
+        && !asks_for(version, ours)
     {
         return Err(ShelfError {
             message: format!("darkroom:{name}@{version} is not this version's, which is {ours}"),
@@ -175,6 +232,15 @@ fn read_system(folder: &Path, name: &str, version: Option<&str>) -> Result<Vec<u
             message,
             hint: Some(hint),
         }
+    })
+}
+
+fn asks_for(requirement: &str, version: &str) -> bool {
+    let wanted = requirement.parse::<Requirement>();
+    wanted.is_ok_and(|wanted| {
+        version
+            .parse()
+            .is_ok_and(|version| wanted.matches(&version))
     })
 }
 

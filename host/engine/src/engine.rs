@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::check::{CheckWith, Checked, check};
 use crate::cloud::Pace;
-use crate::components::{KeptCopy, Shelf};
+use crate::components::{KeptCopy, Packages, Shelf};
 use crate::event::{ImageOf, Status, Watcher};
 use crate::folder::{RunFolder, private};
 use crate::manifest::Manifest;
@@ -394,6 +394,7 @@ impl Engine {
                     shelf: Shelf::Live {
                         system,
                         template: system,
+                        packages: &Packages::new(),
                     },
                 },
             )?;

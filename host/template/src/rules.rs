@@ -57,7 +57,7 @@ pub(crate) mod pattern {
     pub(crate) const IMAGE_PATH: &str = "^(/|[A-Za-z]:[/\\\\])";
     pub(crate) const REGION: &str = "^[a-z0-9]{2}(-[a-z0-9]+)+$";
     pub(crate) const ACCOUNT: &str = "^[0-9]{16}$";
-    pub(crate) const USES: &str = "^(darkroom:|\\./)";
+    pub(crate) const USES: &str = "^([a-z][a-z0-9-]*:[a-z]|\\./)";
 }
 
 /// How many tags an image may be given. ECS allows 20; the others are ours.
@@ -90,6 +90,20 @@ pub(crate) fn template_name(text: &str) -> Rule {
     when(
         plain && starts_with_letter(text) && (2..=64).contains(&text.len()),
         "2 to 64 characters of a to z, 0 to 9 and `-`, a letter first",
+    )
+}
+
+/// A package's namespace, or its name in it: words as WIT has them.
+pub(crate) fn package_label(text: &str) -> Rule {
+    let word = |word: &str| {
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    when(
+        text.split('-').all(word) && starts_with_letter(text) && text.len() <= 64,
+        "words of a to z and 0 to 9 with `-` between them, a letter first",
     )
 }
 

@@ -1,7 +1,7 @@
 //! `darkroom build`: from a template to a tested image, in one go.
 
 use clap::Args;
-use darkroom_engine::components::Shelf;
+use darkroom_engine::components::{Packages, Shelf};
 use darkroom_engine::{Begin, CheckWith, Checked, Engine};
 use darkroom_template::lock::Pinning;
 use darkroom_template::{Cloud, ResolveWith};
@@ -153,6 +153,7 @@ pub(super) fn check(
         shelf: Shelf::Live {
             system: &system,
             template: &file.folder,
+            packages: &Packages::new(),
         },
     };
     // New components are compiled here, which takes its time on this thread.

@@ -80,7 +80,7 @@ fn by_path(file: &TemplateFile) -> Vec<Described> {
     let uses = draft.build.iter().chain(&draft.test);
     uses.filter_map(|uses| match &uses.reference {
         UsesRef::Path(path) => described(path.to_str()?.to_owned(), &file.folder.join(path)),
-        UsesRef::System { .. } => None,
+        UsesRef::System { .. } | UsesRef::Package { .. } => None,
     })
     .collect()
 }

@@ -240,7 +240,7 @@ pub(crate) const BUILD_ITEM: Keys = Keys {
     known: &[
         Key {
             name: "uses",
-            about: "A component: `darkroom:name`, or a file `./component.wasm`.",
+            about: "A component: `darkroom:name`, a package `namespace:name@1.2`, or a file `./component.wasm`.",
             shape: Shape::Text(rules::pattern::USES),
         },
         Key {

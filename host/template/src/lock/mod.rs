@@ -17,7 +17,11 @@
 mod parse;
 mod rules;
 
+use std::cmp::Reverse;
 use std::fmt;
+
+use darkroom_contract::Requirement;
+use semver::Version;
 
 use crate::mistake::Mistakes;
 
@@ -115,13 +119,19 @@ impl fmt::Display for Lock {
 }
 
 impl LockedComponent {
-    /// Whether its version is one that `requirement` asks for: `0.1` asks for each
-    /// `0.1.x`, nothing for any.
+    /// Whether its version is one that `requirement` asks for, by the rules of
+    /// [`Requirement`]. Nothing asks for any that is no pre-release; what ships with
+    /// Darkroom is always meant.
     pub fn satisfies(&self, requirement: Option<&str>) -> bool {
-        requirement.is_none_or(|wanted| {
-            let mut parts = self.version.split('.');
-            wanted.split('.').all(|part| parts.next() == Some(part))
-        })
+        let Ok(version) = Version::parse(&self.version) else {
+            return false;
+        };
+        match requirement {
+            None => self.registry.is_none() || version.pre.is_empty(),
+            Some(wanted) => wanted
+                .parse::<Requirement>()
+                .is_ok_and(|wanted| wanted.matches(&version)),
+        }
     }
 
     /// As a template would name this very version.
@@ -134,16 +144,8 @@ impl LockedComponent {
     }
 
     /// By name, then the newest version first.
-    fn order(&self) -> (&str, std::cmp::Reverse<Vec<u64>>, std::cmp::Reverse<&str>) {
-        let numbers = self
-            .version
-            .split('.')
-            .map(|part| part.parse().unwrap_or_default())
-            .collect();
-        (
-            &self.name,
-            std::cmp::Reverse(numbers),
-            std::cmp::Reverse(&self.version),
-        )
+    fn order(&self) -> (&str, Reverse<Option<Version>>, Reverse<&str>) {
+        let version = Version::parse(&self.version).ok();
+        (&self.name, Reverse(version), Reverse(&self.version))
     }
 }

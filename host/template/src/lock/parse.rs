@@ -179,19 +179,12 @@ fn entry<'e, 't>(table: &'e DeTable<'t>, key: &str) -> Option<(&'e Key<'t>, &'e 
 
 fn is_name(text: &str) -> bool {
     text.split_once(':').is_some_and(|(namespace, name)| {
-        rules::template_name(namespace).is_ok() && rules::template_name(name).is_ok()
+        rules::package_label(namespace).is_ok() && rules::package_label(name).is_ok()
     })
 }
 
 fn is_version(text: &str) -> bool {
-    let core = text.split(['-', '+']).next().unwrap_or("");
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    core.split('.').count() == 3
-        && core.split('.').all(number)
-        && text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
+    text.len() <= 64 && semver::Version::parse(text).is_ok()
 }
 
 fn is_digest(text: &str) -> bool {

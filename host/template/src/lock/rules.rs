@@ -328,9 +328,16 @@ mod tests {
         for good in [None, Some("0"), Some("0.10"), Some("0.10.2")] {
             assert!(one.satisfies(good), "{good:?}");
         }
-        for bad in ["0.1", "1", "0.10.2.0", "0.10.3"] {
+        for good in ["^0.10", "~0.10.1", "0.10.*", ">=0.9, <0.11"] {
+            assert!(one.satisfies(Some(good)), "{good}");
+        }
+        for bad in ["0.1", "1", "0.10.2.0", "0.10.3", "^0.11", "0.10.2-rc.1"] {
             assert!(!one.satisfies(Some(bad)), "{bad}");
         }
+        let mut early = component("a:x", "1.0.0-rc.2", '1');
+        early.registry = Some("ghcr.io/a/x".into());
+        assert!(!early.satisfies(None) && !early.satisfies(Some("1")));
+        assert!(early.satisfies(Some("1.0.0-rc.2")) && early.satisfies(Some("^1.0.0-rc.1")));
         let lock = Lock::new([
             component("a:x", "0.9.0", '1'),
             component("a:x", "0.10.0", '2'),

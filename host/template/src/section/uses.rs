@@ -6,6 +6,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use darkroom_contract::Requirement;
 use serde::Serialize;
 use serde_json::Map;
 
@@ -23,8 +24,15 @@ pub enum UsesRef {
     System {
         /// The name after `darkroom:`.
         name: String,
-        /// The version, if one is asked for.
+        /// Which versions will do, if that is said.
         version: Option<String>,
+    },
+    /// A package of a registry: `acme:hardening` or `acme:hardening@^1.2`.
+    Package {
+        /// The name with its namespace.
+        name: String,
+        /// Which versions will do, if that is said; a [`Requirement`].
+        requirement: Option<String>,
     },
     /// A file, relative to the template's folder, as written. It has no `..` and is
     /// not absolute; whether a symbolic link leads out is seen when it is opened.
@@ -117,9 +125,6 @@ fn uses_ref(reader: &Reader, text: &Spanned<String>) -> Option<UsesRef> {
 }
 
 fn parse_uses(text: &str) -> Result<UsesRef, (String, String)> {
-    if let Some(rest) = text.strip_prefix("darkroom:") {
-        return system(text, rest);
-    }
     if text.starts_with('/') || text.starts_with('~') || text.starts_with("file:") {
         return Err((
             format!("`{text}` is an absolute path"),
@@ -148,11 +153,8 @@ fn parse_uses(text: &str) -> Result<UsesRef, (String, String)> {
             ))
         };
     }
-    if text.contains(':') {
-        return Err((
-            format!("`{text}`: packages from registries are not supported"),
-            "use a system component, `darkroom:name`, or a file, `./component.wasm`".into(),
-        ));
+    if let Some((namespace, rest)) = text.split_once(':') {
+        return package(text, namespace, rest);
     }
     let help = if text.contains('/') || text.contains('.') {
         format!("if it is a file, write `./{text}`")
@@ -162,23 +164,35 @@ fn parse_uses(text: &str) -> Result<UsesRef, (String, String)> {
     Err((format!("`{text}` names no component"), help))
 }
 
-fn system(text: &str, rest: &str) -> Result<UsesRef, (String, String)> {
-    let (name, version) = match rest.split_once('@') {
-        Some((name, version)) => (name, Some(version)),
+/// What stands on both sides of the first colon.
+fn package(text: &str, namespace: &str, rest: &str) -> Result<UsesRef, (String, String)> {
+    let (name, requirement) = match rest.split_once('@') {
+        Some((name, requirement)) => (name, Some(requirement)),
         None => (rest, None),
     };
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let good_version = version
-        .is_none_or(|version| version.split('.').all(number) && version.split('.').count() <= 3);
-    if rules::template_name(name).is_err() || !good_version {
-        return Err((
-            format!("`{text}` names no component"),
-            "write `darkroom:packages` or, with a version, `darkroom:packages@0.1`".into(),
-        ));
+    if rules::package_label(namespace).is_err() || rules::package_label(name).is_err() {
+        let help = if namespace == "darkroom" {
+            "write `darkroom:packages` or, with a version, `darkroom:packages@0.1`"
+        } else {
+            "write a package as `namespace:name@1.2`, in lower-case letters, digits and `-`; \
+             where its registry is, `darkroom help configuration` says"
+        };
+        return Err((format!("`{text}` names no component"), help.into()));
     }
-    Ok(UsesRef::System {
-        name: name.to_owned(),
-        version: version.map(str::to_owned),
+    if let Some(error) = requirement.and_then(|asked| asked.parse::<Requirement>().err()) {
+        return Err((error.to_string(), error.hint().into()));
+    }
+    let requirement = requirement.map(str::to_owned);
+    Ok(if namespace == "darkroom" {
+        UsesRef::System {
+            name: name.to_owned(),
+            version: requirement,
+        }
+    } else {
+        UsesRef::Package {
+            name: format!("{namespace}:{name}"),
+            requirement,
+        }
     })
 }
 
@@ -197,6 +211,24 @@ mod tests {
             parse_uses("darkroom:files@0.1"),
             Ok(system("files", Some("0.1")))
         );
+        let package = |requirement: Option<&str>| UsesRef::Package {
+            name: "acme:tool".into(),
+            requirement: requirement.map(str::to_owned),
+        };
+        assert_eq!(parse_uses("acme:tool"), Ok(package(None)));
+        for good in [
+            "1",
+            "1.2",
+            "1.2.3",
+            "^1.2",
+            "~1.2",
+            "1.0.*",
+            ">=1, <1.5",
+            "2.0.0-rc.1",
+        ] {
+            let read = parse_uses(&format!("acme:tool@{good}"));
+            assert_eq!(read, Ok(package(Some(good))), "{good}");
+        }
         assert_eq!(
             parse_uses("./a/b.wasm"),
             Ok(UsesRef::Path("./a/b.wasm".into()))
@@ -210,12 +242,16 @@ mod tests {
             "./a/../b.wasm",
             "a.wasm",
             "files",
-            "acme:tool@1",
+            "acme:tool@latest",
+            "acme:tool@",
+            "acme:Tool",
+            "acme:tool@1.2.3.4",
+            "ghcr.io/acme/tool:1.2.0",
             "https://x/y.wasm",
             "darkroom:",
             "darkroom:files@",
             "darkroom:../x",
-            "darkroom:files@1.x",
+            "darkroom:files@1.y",
             "./a\\..\\b",
             "~/a.wasm",
             "file:///a.wasm",
