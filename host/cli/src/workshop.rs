@@ -69,6 +69,12 @@ pub(crate) fn of_trouble(trouble: &Trouble) -> Kind {
         Trouble::Internal { .. } => Kind::Internal,
         // What the template names isn't there.
         Trouble::Inputs { .. } | Trouble::Secret { .. } => Kind::User,
+        // So is what a verb names. A key that isn't known is no name of a resource.
+        Trouble::Refused { code, .. }
+            if code.ends_with(".NotFound") && code != "InvalidAccessKeyId.NotFound" =>
+        {
+            Kind::User
+        }
         _ => Kind::Cloud,
     }
 }

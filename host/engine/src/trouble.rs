@@ -214,6 +214,9 @@ fn refused_hint(code: &str) -> Option<String> {
         "SignatureDoesNotMatch" | "InvalidAccessKeyId.NotFound" | "IncompleteSignature" => {
             "check the access key id and secret of the account"
         }
+        "InvalidImageId.NotFound" | "InvalidImage.NotFound" => {
+            "an image is found only in its own region and account: `darkroom image list` shows them"
+        }
         "InvalidRegionId.NotFound" => "check --region and distribute.regions in the template",
         "OperationDenied.NoStock" => {
             "name another instance.type, or leave it out to have one in stock chosen"

@@ -18,6 +18,30 @@ struct TemplateFileError {
     source: io::Error,
 }
 
+/// The file isn't text; where it ceases to be.
+#[derive(Debug, thiserror::Error)]
+#[error("{}:{line}:{column}: byte 0x{byte:02x} is not UTF-8", path.display())]
+struct NotText {
+    path: PathBuf,
+    line: usize,
+    column: usize,
+    byte: u8,
+}
+
+impl NotText {
+    fn at(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Self {
+        let (good, rest) = bytes.split_at(error.valid_up_to());
+        let good = String::from_utf8_lossy(good);
+        let last = good.rsplit('\n').next().unwrap_or_default();
+        Self {
+            path: path.to_owned(),
+            line: good.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+            byte: rest.first().copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// A template's text and where it lies.
 #[derive(Debug)]
 pub(crate) struct TemplateFile {
@@ -45,7 +69,7 @@ impl TemplateFile {
     /// Reads a template.
     pub(crate) fn read(given: &Path) -> Result<Self, Failure> {
         let file = file_of(given);
-        let text = std::fs::read_to_string(&file).map_err(|source| {
+        let bytes = std::fs::read(&file).map_err(|source| {
             let missing = source.kind() == io::ErrorKind::NotFound;
             let path = file.clone();
             let failure = Failure::user(TemplateFileError { path, source });
@@ -54,6 +78,10 @@ impl TemplateFile {
             } else {
                 failure
             }
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            Failure::user(NotText::at(&file, error.as_bytes(), error.utf8_error()))
+                .hint("save the file as UTF-8")
         })?;
         Ok(Self {
             name: file.display().to_string(),
@@ -84,6 +112,16 @@ pub(crate) fn folder_of(given: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_text_is_pointed_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("image.yaml");
+        std::fs::write(&file, b"name: web\n# \xc3\xa9\xff\n").unwrap();
+        let failure = TemplateFile::read(&file).unwrap_err();
+        let said = format!("{}:2:4: byte 0xff is not UTF-8", file.display());
+        assert_eq!(failure.error.to_string(), said);
+    }
 
     #[test]
     fn a_file_or_its_folder_can_be_named() {

@@ -2,8 +2,9 @@
 //! their snapshots.
 //!
 //! It comes after the new image was published there, which counts as the newest. An image
-//! that has failed its tests doesn't count, and goes when it is older than all that stay.
-//! One that is used by an instance or shared stays, as the cloud has it, with a warning.
+//! that has failed its tests doesn't count, and goes when it is older than all that stay;
+//! one that another run has made since is left to that run. One that is used by an instance
+//! or shared stays, as the cloud has it, with a warning.
 
 use darkroom_ecs::action::{
     CommaList, DeleteImage, DeleteSnapshot, DescribeImages, Image, ImageStatus,
@@ -82,7 +83,11 @@ fn surplus(mut found: Vec<Image>, new: &ImageId, keep: u32) -> Vec<Image> {
         let run = image.tags.get(tags::RUN).unwrap_or_default().to_owned();
         (image.creation_time.clone(), run)
     };
-    found.retain(|image| image.image_id != *new);
+    // What another run has made since may still be under test: it is that run's to count.
+    let ours = found.iter().find(|image| image.image_id == *new).map(age);
+    found.retain(|image| {
+        image.image_id != *new && ours.as_ref().is_none_or(|ours| age(image) <= *ours)
+    });
     found.sort_by_key(|image| std::cmp::Reverse(age(image)));
     let failed = |image: &Image| image.tags.get(tags::FAILED).is_some();
     let others = usize::try_from(keep.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -197,6 +202,18 @@ mod tests {
         assert_eq!(ids(&surplus(found(), &new, 3)), ["m-0x"]);
         assert_eq!(surplus(found(), &new, 1).len(), 5);
         assert!(surplus(found(), &new, 9).is_empty());
+    }
+
+    #[test]
+    fn what_another_run_has_made_since_is_left_to_it() {
+        let new = "m-new".parse().unwrap();
+        let found = vec![
+            image("m-later", "2026-01-09", false),
+            image("m-new", "2026-01-05", false),
+            image("m-1", "2026-01-01", false),
+        ];
+        assert!(surplus(found.clone(), &new, 2).is_empty());
+        assert_eq!(ids(&surplus(found, &new, 1)), ["m-1"]);
     }
 
     #[test]
