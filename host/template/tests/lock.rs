@@ -47,8 +47,8 @@ fn mistakes_have_places() {
         "verison = 1\n\n[[component]]\nname = \"packages\"\nversion = \"0.1\"\ndigset = \"x\"\n\n\
          [[component]]\nname = 3\nversion = \"0.1.0\"\ndigest = \"md5:1\"\n\n\
          [[component]]\nname = \"A:bb\"\nversion = \"0.1.0\"\ndigest = \"{0}\"\n\n\
-         [[component]]\nname = \"aA:bb\"\nversion = \"0.1.0\"\ndigest = \"{0}\"\n\n\
-         [[component]]\nname = \"aA:bb\"\nversion = \"0.1.0\"\ndigest = \"{0}\"\n",
+         [[component]]\nname = \"aa:bb\"\nversion = \"0.1.0\"\ndigest = \"{0}\"\n\n\
+         [[component]]\nname = \"aa:bb\"\nversion = \"0.1.0\"\ndigest = \"{0}\"\n",
         digest('b')
     );
     let mut said = String::new();
