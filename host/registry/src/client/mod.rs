@@ -2,7 +2,7 @@
 //! limits and checked by their digests ([distribution spec] 1.1).
 //!
 //! The verbs stand on it: `publish`, `pull`, `versions`, `search`, `copy`, `yank`,
-//! `referrers`. It keeps a [connection](Connection) for each host. Whatever comes back
+//! `referrers`. It keeps a connection for each host. Whatever comes back
 //! has the digest that was asked for, or it is an error. It doesn't know what a package
 //! is, except where it lies ([`Client::locate`]).
 //!

@@ -52,10 +52,22 @@ impl Connection {
         }
         let reference = self.reference(repository, "latest");
         let name = digest.to_string();
-        self.write(repository, settings, async |library| {
-            library.push_blob(&reference, bytes.clone(), &name).await
-        })
-        .await?;
+        let located = self
+            .write(repository, settings, async |library| {
+                match library.push_blob(&reference, bytes.clone(), &name).await {
+                    Err(OciDistributionError::RegistryNoLocationError) => Ok(false),
+                    other => other.map(|_| true),
+                }
+            })
+            .await?;
+        // Some don't say where it is, which the library takes for a failure, although
+        // it is there.
+        if !located && !self.has_blob(repository, &digest, settings).await? {
+            return Err(Fault::Malformed {
+                what: "the registry's answer",
+                why: "it doesn't say where to upload".into(),
+            });
+        }
         Ok(digest)
     }
 

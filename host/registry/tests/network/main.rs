@@ -9,6 +9,7 @@ mod bench;
 mod copy;
 mod faults;
 mod packages;
+mod peers;
 mod proxy;
 mod referrers;
 mod resolve;

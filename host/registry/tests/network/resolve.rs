@@ -482,3 +482,26 @@ async fn a_host_says_where_its_packages_are() {
         scene.proxy.host
     );
 }
+
+#[tokio::test]
+async fn a_package_that_can_not_be_kept_is_still_had() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    scene.publish("1.0.0", 10).await;
+    let resolver = scene.resolver(Policy::unchecked());
+    let rows = scene.folder.path().join("cache/rows");
+    std::fs::remove_dir(&rows).expect("removed");
+    std::fs::write(&rows, "in the way").expect("written");
+    let package = resolver
+        .resolve(&wanted(None), Mode::Normal)
+        .await
+        .expect("resolved");
+    assert_eq!(package.contents.component, component(10));
+    assert_eq!(package.warnings.len(), 1);
+    assert!(
+        package.warnings[0].starts_with("acme:x is not kept: "),
+        "{:?}",
+        package.warnings
+    );
+}
