@@ -329,7 +329,6 @@ impl LayoutError {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Read {
-    media_type: Option<String>,
     config: Descriptor,
     layers: Vec<Descriptor>,
     #[serde(default)]
@@ -374,7 +373,6 @@ pub fn parse_bytes(bytes: &[u8], media_type: &str) -> Result<Layout, LayoutError
     }
     let read: Read =
         serde_json::from_value(json).map_err(|error| unreadable(&error.to_string()))?;
-    debug_assert!(read.media_type.is_none_or(|kind| kind == IMAGE_MANIFEST));
     if read.config.media_type != WASM_CONFIG {
         return Err(LayoutError::Config {
             found: shortened(&read.config.media_type),

@@ -31,6 +31,8 @@ const EMPTY: &[u8] = b"{}";
 /// Most attachments of one package that are looked at: anybody who may write to a
 /// repository can add any number.
 const MOST: usize = 64;
+/// Largest signature that is looked at: they are some kilobytes. A larger one is none.
+const SIGNATURE_LIMIT: u64 = 1024 * 1024;
 /// How often an index that others also write to is written again.
 const MOST_WRITES: usize = 5;
 
@@ -269,6 +271,16 @@ impl Client {
         located: &Located,
         referrer: &Referrer,
     ) -> Result<Attachment, RegistryError> {
+        let limit = self.settings().attachment_limit;
+        self.attachment_within(located, referrer, limit).await
+    }
+
+    async fn attachment_within(
+        &self,
+        located: &Located,
+        referrer: &Referrer,
+        limit: u64,
+    ) -> Result<Attachment, RegistryError> {
         let at = located.digested(referrer.descriptor.digest);
         let manifest = self.manifest(&at).await?;
         let artifact = read_artifact(located, &manifest)?;
@@ -279,7 +291,6 @@ impl Client {
                 &format!("an attachment has {count} layers"),
             ));
         };
-        let limit = self.settings().attachment_limit;
         let bytes = self.blob(located, &layer.digest, layer.size, limit).await?;
         let config = artifact.config.map(|config| config.media_type);
         let listed = referrer.descriptor.artifact_type.clone();
@@ -308,13 +319,18 @@ impl Client {
             .iter()
             .filter(|one| one.artifact_type() == BUNDLE_MEDIA_TYPE);
         for referrer in bundles {
-            found.push(self.attachment(located, referrer).await?);
+            let attachment = self.attachment_within(located, referrer, SIGNATURE_LIMIT);
+            match attachment.await {
+                Err(error) if matches!(*error.fault, Fault::TooLarge { .. }) => {}
+                other => found.push(other?),
+            }
         }
         let tag = located.tagged(legacy_tag(subject, "sig"));
         if let Some(manifest) = self.find(&tag).await? {
             let artifact = read_artifact(located, &manifest)?;
-            let limit = self.settings().attachment_limit;
-            for layer in artifact.layers.into_iter().take(MOST) {
+            let small = |layer: &Descriptor| layer.size <= SIGNATURE_LIMIT;
+            for layer in artifact.layers.into_iter().filter(small).take(MOST) {
+                let limit = SIGNATURE_LIMIT;
                 let bytes = self.blob(located, &layer.digest, layer.size, limit).await?;
                 let mut attachment = Attachment::new(layer.media_type, bytes);
                 attachment.layer_annotations = layer.annotations;

@@ -8,6 +8,7 @@
 //! [protocol]: https://distribution.github.io/distribution/spec/auth/token/
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http_auth::parser::ChallengeParser;
@@ -17,9 +18,11 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::{RegistryToken, RegistryTokenType};
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Url};
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::connection::{Connection, classify, is_safe};
 use super::error::Fault;
+use super::lock;
 use crate::config::{Credentials, Secret};
 use crate::name::shortened;
 
@@ -76,7 +79,10 @@ impl Right {
     }
 }
 
-pub(super) type Tokens = HashMap<(String, Right), (Authorization, Instant)>;
+/// What each request carries. A token is asked for by one at a time, and different ones
+/// at once.
+pub(super) type Tokens = HashMap<(String, Right), Arc<AsyncMutex<Option<Token>>>>;
+type Token = (Authorization, Instant);
 
 impl Connection {
     /// What a request for a repository carries. With `anew`, what is known is forgotten.
@@ -87,16 +93,17 @@ impl Connection {
         anew: bool,
     ) -> Result<Authorization, Fault> {
         let key = (repository.to_owned(), right);
+        let mine = Arc::clone(lock(&self.tokens).entry(key).or_default());
         // Held over the exchange: ten blobs at once ask for one token.
-        let mut tokens = self.tokens.lock().await;
-        match tokens.get(&key) {
+        let mut mine = mine.lock().await;
+        match &*mine {
             Some((authorization, since)) if !anew && since.elapsed() < TOKEN_AGE => {
                 return Ok(authorization.clone());
             }
             _ => {}
         }
         let authorization = self.exchange(repository, right).await?;
-        tokens.insert(key, (authorization.clone(), Instant::now()));
+        *mine = Some((authorization.clone(), Instant::now()));
         Ok(authorization)
     }
 

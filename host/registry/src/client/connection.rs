@@ -12,11 +12,12 @@
 use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Mutex;
 
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use reqwest::redirect::Policy;
 use reqwest::{NoProxy, Proxy, Url};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::authorize::{Challenge, Tokens};
 use super::error::Fault;
