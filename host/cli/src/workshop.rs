@@ -2,6 +2,7 @@
 //! Ctrl-C is watched, and telling what came of it.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use darkroom_ecs::client::Client;
@@ -79,9 +80,14 @@ pub(crate) fn of_trouble(trouble: &Trouble) -> Kind {
     }
 }
 
+/// The folder of the components' compiled code.
+pub(crate) fn compiled(roots: &Roots) -> Result<PathBuf, Failure> {
+    Ok(roots.cache_folder()?.join("compiled"))
+}
+
 /// Opens the engine on the roots of this process.
 pub(crate) async fn open(roots: &Roots) -> Result<Engine, Failure> {
-    let cache = roots.cache_folder()?.join("compiled");
+    let cache = compiled(roots)?;
     let runtime = Runtime::new(Config {
         cwasm_cache: Some(cache),
         threads: CALLS,

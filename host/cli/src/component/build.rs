@@ -53,7 +53,7 @@ pub(crate) struct Request {
     pub(crate) strip: Strip,
     /// Whether SBOM and statement are written.
     pub(crate) attest: bool,
-    /// SOURCE_DATE_EPOCH: the only time that is ever attested.
+    /// `SOURCE_DATE_EPOCH`: the only time that is ever attested.
     pub(crate) epoch: Option<i64>,
 }
 

@@ -191,10 +191,14 @@ pub(crate) fn seen(bytes: &[u8], origin: &Path) -> Result<Inspection, LoadError>
     })
 }
 
-/// Examines a component. It blocks.
-pub(crate) fn check(path: &Path) -> Result<Examined, InspectError> {
+/// Examines a component; `cache` is the folder of compiled code that builds use too. It
+/// blocks.
+pub(crate) fn check(path: &Path, cache: Option<PathBuf>) -> Result<Examined, InspectError> {
     let bytes = read(path)?;
-    let runtime = Runtime::new(Config::default())?;
+    let runtime = Runtime::new(Config {
+        cwasm_cache: cache,
+        ..Config::default()
+    })?;
     let findings = examine(&runtime, &bytes, &path.display().to_string());
     Ok(Examined {
         file: path.to_owned(),

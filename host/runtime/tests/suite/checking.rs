@@ -1,10 +1,13 @@
 //! What `component check` finds: a table of components, each wrong in its own way, and
 //! several faults of one told at once.
 
+use std::sync::LazyLock;
+
+use darkroom_runtime::Runtime;
 use darkroom_runtime::examine::{Finding, Level, Topic, examine};
 use darkroom_runtime::pack::{self, Metadata, Recipe};
 
-use crate::support::{all_roles, build, guest, runtime};
+use crate::support::{all_roles, build, guest, impatient, runtime};
 
 /// A component of these imports, exports and sections around nothing.
 fn shell(parts: &str) -> Vec<u8> {
@@ -14,12 +17,14 @@ fn shell(parts: &str) -> Vec<u8> {
 const DESCRIBED: &str = r#"(@custom "darkroom:description" "{\"summary\":\"s\",\"parameters\":{\"type\":\"object\"}}")"#;
 
 fn with_description(text: &str) -> Vec<u8> {
-    let runtime = runtime();
-    pack::finish(&all_roles(&runtime), text, &[]).unwrap()
+    pack::finish(&all_roles(&RUNTIME), text, &[]).unwrap()
 }
 
+/// One runtime for the whole table.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(runtime);
+
 fn wrong(bytes: &[u8]) -> Vec<Finding> {
-    let mut findings = examine(&runtime(), bytes, "guest");
+    let mut findings = examine(&RUNTIME, bytes, "guest");
     findings.retain(|finding| finding.level == Level::Wrong);
     findings
 }
@@ -275,4 +280,29 @@ fn what_only_running_shows_is_found_by_running() {
     let module = pack::embed(build("(call $ok)").as_bytes(), "builder-only").unwrap();
     let good = pack::pack(&runtime, &module, &[], "guest").unwrap();
     assert_eq!(wrong(&good), []);
+}
+
+/// Foreign bytes never end the process: each flipped bit is a finding or a component, and
+/// one that can still be packed can be looked at.
+#[test]
+fn damage_is_found_or_harmless() {
+    let runtime = impatient();
+    let whole = all_roles(&runtime);
+    let mut found = 0;
+    for round in 0..200_usize {
+        // Spread over the file, and never the same twice.
+        let at = round * 7919 % whole.len();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (round % 8);
+        if round % 10 == 0 {
+            bytes.truncate(at);
+        }
+        let findings = examine(&runtime, &bytes, "damaged");
+        let wrong = findings.iter().any(|one| one.level == Level::Wrong);
+        found += usize::from(wrong);
+        if !wrong {
+            pack::look(&bytes, "damaged").unwrap();
+        }
+    }
+    assert!(found > 50, "{found} of 200");
 }

@@ -9,7 +9,9 @@ use super::inspect_failure;
 use crate::component;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::places::roots::Roots;
 use crate::terminal::Terminal;
+use crate::workshop;
 
 /// Tell all that is wrong with a component, at once
 ///
@@ -31,7 +33,11 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let file = self.file.display();
-        let examined = component::check(&self.file).map_err(inspect_failure)?;
+        // A machine without folders of its own can check as well, only slower.
+        let cache = Roots::of_process()
+            .and_then(|roots| workshop::compiled(&roots))
+            .ok();
+        let examined = component::check(&self.file, cache).map_err(inspect_failure)?;
         terminal.json(&examined);
         for finding in &examined.findings {
             let level = match finding.level {

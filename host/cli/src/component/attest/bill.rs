@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// The hash of a dependency's archive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hash {
-    /// As CycloneDX names it: `SHA-256`.
+    /// As `CycloneDX` names it: `SHA-256`.
     pub(crate) algorithm: &'static str,
     /// Lower-case hexadecimal digits.
     pub(crate) content: String,

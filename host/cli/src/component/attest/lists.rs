@@ -154,6 +154,9 @@ fn python(text: &str, bill: &mut Bill) -> Result<(), String> {
             continue;
         };
         let name = name.split('[').next().unwrap_or(name);
+        if name.is_empty() || version.is_empty() {
+            return Err(format!("`{requirement}` has no name or no version"));
+        }
         let plain = name.to_lowercase().replace(['_', '.'], "-");
         bill.add(Dependency {
             name: name.to_owned(),

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! They hold no path of this machine, no address with a password and, unless
-//! SOURCE_DATE_EPOCH gives one, no time: the same build attests the same bytes. Neither is
+//! `SOURCE_DATE_EPOCH` gives one, no time: the same build attests the same bytes. Neither is
 //! signed here.
 
 mod bill;
@@ -32,7 +32,7 @@ pub(super) use sbom::{Subject, sbom};
 
 use super::output::{self, FileError};
 
-/// The media type of an SBOM in CycloneDX's JSON.
+/// The media type of an SBOM in `CycloneDX`'s JSON.
 pub(crate) const SBOM_TYPE: &str = "application/vnd.cyclonedx+json";
 /// The media type of an in-toto statement that is not signed yet.
 pub(crate) const PROVENANCE_TYPE: &str = "application/vnd.in-toto+json";
@@ -154,7 +154,7 @@ fn text(json: &Value) -> Vec<u8> {
     format!("{json:#}\n").into_bytes()
 }
 
-/// The time of SOURCE_DATE_EPOCH, if that is what the text says.
+/// The time of `SOURCE_DATE_EPOCH`, if that is what the text says.
 pub(super) fn time(epoch: Option<i64>) -> Option<String> {
     let time = jiff::Timestamp::from_second(epoch?).ok()?;
     Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())

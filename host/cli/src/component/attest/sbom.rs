@@ -1,4 +1,4 @@
-//! The SBOM of a component, in CycloneDX 1.6 (ECMA-424) as JSON.
+//! The SBOM of a component, in `CycloneDX` 1.6 (ECMA-424) as JSON.
 //!
 //! Written by hand, because the few members that are needed are a page, and the crate
 //! for the format brings all versions of it, XML and time. SPDX was not taken: it demands

@@ -1,4 +1,4 @@
-//! The documents against their formats: CycloneDX's own schema, and what in-toto and SLSA
+//! The documents against their formats: `CycloneDX`'s own schema, and what in-toto and SLSA
 //! require; and the lists that bills are read from.
 
 use std::collections::BTreeMap;
@@ -217,6 +217,7 @@ fn a_list_that_can_not_be_read_is_an_error() {
         ),
         ("package-lock.json", r#"{"packages":{"node_modules/x":{}}}"#),
         ("go.mod", "require example.org/a\n"),
+        ("requirements.txt", "pyyaml==\n"),
     ] {
         let error = listed(&[(name, text)]).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");

@@ -152,7 +152,7 @@ fn a_crate_becomes_a_component_once() {
             line("key", "string", "secret")
         ]
     );
-    assert!(check(&first.file).unwrap().same);
+    assert!(check(&first.file, None).unwrap().same);
 
     // Another asset, another component; the same code.
     fs::write(folder.path().join("assets/page.html"), "goodbye").unwrap();
@@ -164,7 +164,7 @@ fn a_crate_becomes_a_component_once() {
     let other = seen_description(&bytes).replace("Says hello", "Says nothing");
     let forged = pack::finish(&bytes, &other, &[]).unwrap();
     fs::write(&third.file, forged).unwrap();
-    let examined = check(&third.file).unwrap();
+    let examined = check(&third.file, None).unwrap();
     assert!(!examined.same);
     let wrong = examined
         .findings

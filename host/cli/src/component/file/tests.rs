@@ -37,7 +37,7 @@ fn a_module_becomes_a_package_by_what_stands_beside_it() {
     fs::write(folder.path().join("assets/page"), "hello").unwrap();
     let built = build(&request(&folder, "web.wat")).unwrap();
     assert_eq!(built.file, folder.path().join("web.wasm"));
-    let examined = check(&built.file).unwrap();
+    let examined = check(&built.file, None).unwrap();
     assert!(examined.same, "{examined:#?}");
     let seen = inspect(&built.file).unwrap();
     assert_eq!(seen.metadata.name.as_deref(), Some("acme:web"));
@@ -108,6 +108,42 @@ fn the_same_input_gives_the_same_bytes_in_any_folder_and_at_any_time() {
         statement["predicate"]["runDetails"]["metadata"]["startedOn"],
         "2023-11-14T22:13:20Z"
     );
+}
+
+#[test]
+fn preview_1_is_translated_by_the_file_that_is_named() {
+    let folder = folder();
+    let text = fs::read_to_string(folder.path().join("web.wat")).unwrap();
+    let import = "(import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32)))";
+    let at = text.find("(import").unwrap();
+    let asking = format!("{}{import}\n{}", &text[..at], &text[at..]);
+    fs::write(folder.path().join("web.wat"), asking).unwrap();
+    let mut request = request(&folder, "web.wat");
+    let null = build(&request).unwrap();
+
+    let mark = "(module (import \"env\" \"memory\" (memory 0)) \
+                (func (export \"proc_exit\") (param i32) \
+                (i64.store (i32.const 0) (i64.const 0x6b72616d)) unreachable))";
+    fs::write(folder.path().join("mine.wat"), mark).unwrap();
+    request.adapter = Some(folder.path().join("mine.wat"));
+    let mine = build(&request).unwrap();
+    assert_ne!(mine.digest, null.digest);
+    let found = attachments(&mine.file, &mine.digest).unwrap();
+    let statement: Value = serde_json::from_slice(&found[1].bytes).unwrap();
+    let from = &statement["predicate"]["buildDefinition"]["resolvedDependencies"];
+    let names: Vec<_> = from
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].clone())
+        .collect();
+    assert_eq!(names[..3], ["web.wat", "mine.wat", "requirements.txt"]);
+
+    fs::write(folder.path().join("mine.wat"), "(module)").unwrap();
+    assert!(matches!(
+        build(&request).unwrap_err(),
+        BuildError::Pack { .. }
+    ));
 }
 
 #[test]
