@@ -5,14 +5,26 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SILENT:
-.PHONY: demo test test-long bench setup packages bench-packages target host components base check tests guests fixtures help
+.PHONY: demo test test-peers test-long bench setup packages bench-packages target host components base check registry tests guests fixtures help
 
 # Debian packages that the build and the local cloud need beyond Rust.
 PACKAGES := build-essential ca-certificates curl iproute2 mmdebstrap nftables uidmap
 DARKROOM := target/debug/darkroom
+# What only the tests start is unpacked here, not installed: a package of a server would
+# start it.
+TOOLS := $(CURDIR)/target/tools
+# Independent tools, for `make test-peers`. They need Go, and minutes the first time.
+PEERS := github.com/google/go-containerregistry/cmd/crane@v0.22.1 \
+         oras.land/oras/cmd/oras@v1.3.6 github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
+WKG := 0.16.1
 # The crates of components in the examples.
 EXAMPLES := examples/01-web-server/greeting examples/05-own-component/motd
 GUESTS := target/guests
+
+# Nothing is compiled twice in CI, so that what a second time would need is not written.
+ifeq ($(CI),true)
+export CARGO_INCREMENTAL := 0
+endif
 
 # $(call part,NAME): times the rest of a recipe.
 part = start=$$SECONDS; trap 'code=$$?; printf "%s: %d s%s\n" "$(1)" $$((SECONDS - start)) "$$([ $$code = 0 ] || echo ", failed")"; exit $$code' EXIT
@@ -20,6 +32,7 @@ part = start=$$SECONDS; trap 'code=$$?; printf "%s: %d s%s\n" "$(1)" $$((SECONDS
 help:
 	echo 'make demo   set up, then build examples/01-web-server on this machine'
 	echo 'make test   set up, then run every test'
+	echo 'make test-peers  tools of others (crane, oras, cosign, wkg) against this one'
 	echo 'make test-long   the same tests with their long sweeps'
 	echo 'make bench  figures, as ratios to raw floors and to peers in the same run'
 
@@ -94,22 +107,50 @@ guests: components
 	cargo test --manifest-path sdk/rust/Cargo.toml --target-dir $(GUESTS)
 	for crate in $(EXAMPLES); do cargo test --manifest-path $$crate/Cargo.toml --target-dir $(GUESTS); done
 
+# A registry to publish to and pull from.
+registry:
+	$(call part,registry)
+	if command -v docker-registry >/dev/null || [ -x $(TOOLS)/usr/bin/docker-registry ]; then
+	  echo 'registry: docker-registry is there'
+	else
+	  mkdir -p $(TOOLS)
+	  cd $(TOOLS)
+	  if [ "$$(id -u)" = 0 ] && [ -z "$$(apt-cache policy docker-registry)" ]; then apt-get update -q; fi
+	  if apt-get download -q docker-registry; then
+	    dpkg -x docker-registry_*.deb .
+	    rm docker-registry_*.deb
+	  else
+	    echo 'registry: the tests that need one will say that they did not run'
+	  fi
+	fi
+
 # With CI=true a test that says 'not run' is a failure, unless what it lacks is the folder
 # of conformance data, which lies outside the tree.
-tests: host components base
+tests: host components base registry
 	$(call part,tests)
 	log=target/tests.log
-	cargo test --workspace -- --show-output | tee $$log
+	PATH="$$PATH:$(TOOLS)/usr/bin" cargo test --workspace -- --show-output | tee $$log
 	missing=$$(grep -h '^not run' $$log | sort -u || true)
 	if [ -n "$$missing" ]; then
 	  printf '\nSome tests did not run:\n%s\n' "$$missing"
 	  if [ "$${CI:-}" = true ] && grep -v 'shared' <<< "$$missing" >/dev/null; then exit 1; fi
 	fi
 
+# Tools of others against what this makes, and this against what they make.
+test-peers: setup registry
+	$(call part,test-peers)
+	mkdir -p $(TOOLS)/bin
+	for tool in $(PEERS); do
+	  name=$${tool%@*}
+	  [ -x $(TOOLS)/bin/$${name##*/} ] || GOBIN=$(TOOLS)/bin go install $$tool
+	done
+	[ -x $(TOOLS)/bin/wkg ] || cargo install wkg --version $(WKG) --locked --root $(TOOLS)
+	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace --test network --test offline -- --show-output
+
 # The same tests, each as long as it can be.
-test-long: setup base
+test-long: setup base registry
 	$(call part,test-long)
-	DARKROOM_LONG=1 cargo test --workspace -- --show-output | tee target/tests-long.log
+	PATH="$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace -- --show-output | tee target/tests-long.log
 
 # What is measured against.
 bench-packages: packages

@@ -48,13 +48,14 @@ fn build(count: usize) -> Figures {
             "start": {"median": 30.0, "p95": 70.0}, "agent": {"median": 10.0, "p95": 30.0},
             "stop": {"median": 15.0, "p95": 30.0}, "reboot": {"median": 40.0, "p95": 80.0},
             "delete": 5.0, "image": {"median": 120.0, "p95": 300.0},
-            "copy": 300.0, "command": {"median": 5.0, "p95": 60.0},
+            "copy": 300.0, "command": {"median": 2.0, "p95": 6.0},
         });
         lab.admin("PUT", "/-/sim", json!({ "latencies": latencies }))
             .await;
         let one = async |number: usize| {
             let (outcome, _) = lab.build(&template(number)).await;
-            assert_eq!(outcome.manifest.status, Status::Success);
+            let manifest = &outcome.manifest;
+            assert_eq!(manifest.status, Status::Success, "{:?}", manifest.error);
         };
         join_all((0..count).map(one)).await;
         let page = format!("/-/requests?limit=1&after={}", i64::MAX);
