@@ -113,6 +113,8 @@ pub struct Registries {
     wkg: Wkg,
     docker: Docker,
     options: BTreeMap<String, Options>,
+    /// Tokens of environment variables, by the middle of their names.
+    variables: BTreeMap<String, Secret>,
 }
 
 impl Registries {
@@ -173,6 +175,18 @@ impl Registries {
         self.options.insert(registry.into(), options);
     }
 
+    /// Takes a token from an environment variable as `wkg` names them,
+    /// `WKG_REGISTRY_GHCR_IO_AUTH_BEARER`; any other variable is passed over. It comes
+    /// before what `wkg`'s file says.
+    pub fn take_variable(&mut self, name: &str, value: &str) {
+        let middle = name.strip_prefix("WKG_REGISTRY_");
+        if let Some(host) = middle.and_then(|rest| rest.strip_suffix("_AUTH_BEARER"))
+            && !value.is_empty()
+        {
+            self.variables.insert(host.into(), Secret::new(value));
+        }
+    }
+
     /// Where a package is.
     ///
     /// # Errors
@@ -223,8 +237,18 @@ impl Registries {
     pub fn options(&self, registry: &str) -> Options {
         let set = self.options.get(registry).cloned().unwrap_or_default();
         let wkg = self.wkg.options.get(registry).cloned().unwrap_or_default();
+        let plain = |one: char| {
+            if one.is_ascii_alphanumeric() {
+                one
+            } else {
+                '_'
+            }
+        };
+        let variable: String = registry.chars().map(plain).collect();
+        let variable = self.variables.get(&variable.to_ascii_uppercase());
+        let token = variable.map(|token| Credentials::Bearer(token.clone()));
         Options {
-            credentials: set.credentials.or(wkg.credentials),
+            credentials: set.credentials.or(token).or(wkg.credentials),
             plain: set.plain.or(wkg.plain),
             roots: set.roots.into_iter().chain(wkg.roots).collect(),
         }
@@ -281,6 +305,18 @@ mod tests {
         assert_eq!(placed("fixed:x"), "ghcr.io/f/fixed/x");
         let located: Located = "own.example/team/both/x".parse().expect("a place");
         assert_eq!(all.package_at(&located), Some(name("both:x")));
+    }
+
+    #[test]
+    fn tokens_of_the_environment() {
+        let mut all = Registries::new();
+        all.take_variable("WKG_REGISTRY_GHCR_IO_AUTH_BEARER", "t");
+        all.take_variable("WKG_REGISTRY_LOCALHOST_5000_AUTH_BEARER", "");
+        all.take_variable("PATH", "/bin");
+        let of = |host: &str| all.options(host).credentials;
+        assert_eq!(of("ghcr.io"), Some(Credentials::Bearer(Secret::new("t"))));
+        assert_eq!(of("localhost:5000"), None);
+        assert!(!format!("{all:?}").contains("\"t\""));
     }
 
     #[test]
