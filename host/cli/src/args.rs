@@ -129,12 +129,14 @@ pub(crate) enum Verb {
     Validate(commands::validate::Validate),
     Fmt(commands::fmt::Fmt),
     Schema(commands::schema::Schema),
+    Fetch(commands::fetch::Fetch),
     Update(commands::update::Update),
     Resume(commands::resume::Resume),
     Runs(commands::runs::Runs),
     Image(commands::image::Image),
     Local(commands::local::Local),
     Component(commands::component::Component),
+    Cache(commands::cache::Cache),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
     Config(commands::config::Config),
@@ -158,6 +160,7 @@ impl Verb {
             Self::Build(build) => &build.template,
             Self::Plan(plan) => &plan.template,
             Self::Validate(validate) => &validate.template,
+            Self::Fetch(fetch) => &fetch.template,
             _ => return PathBuf::from("."),
         };
         folder_of(&template.template)

@@ -9,6 +9,7 @@ mod component;
 mod driving;
 mod exit;
 mod failure;
+mod packages;
 mod places;
 mod planned;
 mod scaffold;

@@ -3,7 +3,7 @@
 use clap::Args;
 use darkroom_engine::components::{Packages, Shelf};
 use darkroom_engine::{Begin, CheckWith, Checked, Engine};
-use darkroom_template::lock::Pinning;
+use darkroom_template::lock::Lock;
 use darkroom_template::{Cloud, ResolveWith};
 
 use super::plan;
@@ -11,6 +11,7 @@ use crate::args::{TemplateArgs, Where};
 use crate::driving::{Driving, FailureArgs};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::packages::{self, Pinned, Request};
 use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::shipped::Shipped;
@@ -35,6 +36,7 @@ use crate::workshop;
     darkroom build -p greeting='good day'\n  \
     darkroom build image.yaml --on aliyun --region cn-hangzhou --yes\n  \
     darkroom build image.yaml --on-failure ask\n  \
+    darkroom build image.yaml --locked --offline\n  \
     darkroom build --from debian-12 --run 'apt-get -y upgrade' --name web-2\n  \
     darkroom build --from m-bp1abc --run ./setup --name web-2 --print > image.yaml")]
 pub(crate) struct Build {
@@ -47,9 +49,8 @@ pub(crate) struct Build {
     /// Build even if an unchanged image is young enough (`rebuild.max-age`)
     #[arg(long)]
     refresh: bool,
-    /// Refuse components that darkroom.lock doesn't pin, instead of adding them to it
-    #[arg(long)]
-    locked: bool,
+    #[command(flatten)]
+    pinned: Pinned,
     /// Don't ask, also where it is billed
     #[arg(long, short)]
     yes: bool,
@@ -80,11 +81,28 @@ impl Build {
         }
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
-        let checked = check(&engine, &file, &self.template, &settings, terminal)?;
         // Flags instead of a template have no lock beside them.
-        let lock = file.is_file.then(|| LockFile::read(&file.folder));
-        let lock = match lock.transpose()? {
-            Some(before) => Some((checked.pin(&before.lock, pinning(self.locked))?, before)),
+        let before = file.is_file.then(|| LockFile::read(&file.folder));
+        let before = before.transpose()?;
+        let request = Request {
+            file: &file,
+            template: &self.template,
+            settings: &settings,
+            config: &config,
+            roots: &roots,
+            lock: &before
+                .as_ref()
+                .map_or_else(Lock::default, |file| file.lock.clone()),
+            mode: self.pinned.mode(),
+            moves: None,
+            cache: None,
+        };
+        let checked = check(&engine, &request, terminal).await?;
+        let lock = match before {
+            Some(before) => {
+                let pinned = checked.pin(&before.lock, self.pinned.pinning())?;
+                Some((pinned, before))
+            }
             None => None,
         };
         remind(&engine, &checked, terminal).await?;
@@ -123,25 +141,31 @@ impl Build {
     }
 }
 
-/// What is done with components that the lock doesn't have.
-pub(super) fn pinning(locked: bool) -> Pinning {
-    if locked {
-        Pinning::Locked
-    } else {
-        Pinning::Add
-    }
-}
-
 const QUESTION: &str = "Build this on Alibaba Cloud, where instances, disks and images are billed?";
 
 /// Checks a template as `build`, `plan` and `validate` do alike, and shows warnings.
-pub(super) fn check(
+pub(super) async fn check(
     engine: &Engine,
-    file: &TemplateFile,
-    template: &TemplateArgs,
-    settings: &Settings,
+    request: &Request<'_>,
     terminal: &Terminal,
 ) -> Result<Checked, Failure> {
+    let resolved = packages::resolve(request, terminal).await?;
+    check_with(engine, request, &resolved.shelf, terminal)
+}
+
+/// The same with packages that are resolved.
+pub(super) fn check_with(
+    engine: &Engine,
+    request: &Request<'_>,
+    packages: &Packages,
+    terminal: &Terminal,
+) -> Result<Checked, Failure> {
+    let Request {
+        file,
+        template,
+        settings,
+        ..
+    } = request;
     let system = Shipped::Components.find()?;
     let with = CheckWith {
         file_name: &file.name,
@@ -153,7 +177,7 @@ pub(super) fn check(
         shelf: Shelf::Live {
             system: &system,
             template: &file.folder,
-            packages: &Packages::new(),
+            packages,
         },
     };
     // New components are compiled here, which takes its time on this thread.

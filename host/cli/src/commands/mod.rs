@@ -2,9 +2,11 @@
 //! came of it to the terminal; logic that two verbs need lives outside of this folder.
 
 pub(crate) mod build;
+pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod component;
 pub(crate) mod config;
+pub(crate) mod fetch;
 pub(crate) mod fmt;
 pub(crate) mod image;
 pub(crate) mod init;
@@ -38,6 +40,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             verb: local::LocalVerb::Supervise(supervise),
         }) => Ok(supervise.run()),
         Verb::Component(component) => component.run(terminal),
+        Verb::Cache(cache) => cache.run(terminal),
         Verb::Completions(completions) => completions.run(),
         Verb::Man(man) => man.run(terminal),
         Verb::Fmt(fmt) => fmt.run(terminal),
@@ -63,12 +66,14 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Build(build) => build.run(terminal).await,
         Verb::Plan(plan) => plan.run(terminal).await,
         Verb::Validate(validate) => validate.run(terminal).await,
+        Verb::Fetch(fetch) => fetch.run(terminal).await,
         Verb::Update(update) => update.run(terminal).await,
         Verb::Resume(resume) => resume.run(terminal).await,
         Verb::Runs(runs) => runs.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,
         // They were run before there was a runtime.
         Verb::Component(_)
+        | Verb::Cache(_)
         | Verb::Local(_)
         | Verb::Completions(_)
         | Verb::Man(_)

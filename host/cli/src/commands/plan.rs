@@ -3,18 +3,18 @@
 use clap::{Args, ValueEnum};
 use darkroom_engine::plan::{self, Plan as EnginePlan};
 use darkroom_engine::{Checked, Engine};
-use darkroom_template::lock::Pinning;
 use serde_json::{Value, json};
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
+use crate::packages::{Pinned, Request};
 use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
 use crate::planned::{self, Detail, Picture, mermaid, svg};
-use crate::settings::Settings;
+use crate::settings::{Config, Settings};
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) template: TemplateArgs,
     #[command(flatten)]
     place: Where,
+    #[command(flatten)]
+    pinned: Pinned,
     /// Show each script as it would be sent
     #[arg(long)]
     scripts: bool,
@@ -53,10 +55,22 @@ impl Plan {
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
         let file = TemplateFile::read(&self.template.template)?;
-        let settings = Settings::decide(&self.place, &file.folder)?;
-        let checked = check(&engine, &file, &self.template, &settings, terminal)?;
+        let config = Config::load(&file.folder)?;
+        let settings = Settings::of(&self.place, &config)?;
         let lock = LockFile::read(&file.folder)?.lock;
-        checked.pin(&lock, Pinning::Add)?;
+        let request = Request {
+            file: &file,
+            template: &self.template,
+            settings: &settings,
+            config: &config,
+            roots: &roots,
+            lock: &lock,
+            mode: self.pinned.mode(),
+            moves: None,
+            cache: None,
+        };
+        let checked = check(&engine, &request, terminal).await?;
+        checked.pin(&lock, self.pinned.pinning())?;
         let planned = of(&engine, &checked, &settings, &roots).await?;
         if let Some(form) = self.graph {
             draw(&planned, form, terminal);

@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use darkroom_registry::resolve::Mode;
 use serde_json::json;
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where, parameter};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::packages::Request;
 use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
-use crate::settings::Settings;
+use crate::settings::{Config, Settings};
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -24,9 +26,10 @@ use crate::workshop;
 #[command(after_help = "Examples:\n  \
     darkroom update\n  \
     darkroom update packages\n  \
+    darkroom update acme:hardening\n  \
     darkroom update --template images/web --dry-run")]
 pub(crate) struct Update {
-    /// Move only these components, such as `packages`
+    /// Move only these components, such as `packages` or `acme:hardening`
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// The template, or the folder of an `image.yaml`
@@ -49,11 +52,24 @@ impl Update {
             parameters: self.parameters,
         };
         let file = TemplateFile::read(&template.template)?;
-        let settings = Settings::decide(&self.place, &file.folder)?;
+        let config = Config::load(&file.folder)?;
+        let settings = Settings::of(&self.place, &config)?;
         let before = LockFile::read(&file.folder)?;
-        let engine = workshop::open(&Roots::of_process()?).await?;
-        let checked = check(&engine, &file, &template, &settings, terminal)?;
+        let roots = Roots::of_process()?;
+        let engine = workshop::open(&roots).await?;
         let names: Vec<_> = self.names.iter().map(|name| full(name)).collect();
+        let request = Request {
+            file: &file,
+            template: &template,
+            settings: &settings,
+            config: &config,
+            roots: &roots,
+            lock: &before.lock,
+            mode: Mode::Normal,
+            moves: Some(&names),
+            cache: None,
+        };
+        let checked = check(&engine, &request, terminal).await?;
         let update = before
             .lock
             .update(&checked.used(), &names)

@@ -1,18 +1,18 @@
 //! `darkroom validate`: every mistake in a template and its components' arguments. No
-//! cloud is asked and no component is called.
+//! cloud is asked and no component is called; packages that it uses are pulled.
 
 use clap::Args;
-use darkroom_template::lock::Pinning;
 use serde_json::json;
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::packages::{Pinned, Request};
 use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::template_file::TemplateFile;
-use crate::settings::Settings;
+use crate::settings::{Config, Settings};
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -26,16 +26,31 @@ pub(crate) struct Validate {
     pub(crate) template: TemplateArgs,
     #[command(flatten)]
     place: Where,
+    #[command(flatten)]
+    pinned: Pinned,
 }
 
 impl Validate {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let engine = workshop::open(&Roots::of_process()?).await?;
+        let roots = Roots::of_process()?;
+        let engine = workshop::open(&roots).await?;
         let file = TemplateFile::read(&self.template.template)?;
-        let settings = Settings::decide(&self.place, &file.folder)?;
-        let checked = check(&engine, &file, &self.template, &settings, terminal)?;
+        let config = Config::load(&file.folder)?;
+        let settings = Settings::of(&self.place, &config)?;
         let lock = LockFile::read(&file.folder)?.lock;
-        checked.pin(&lock, Pinning::Add)?;
+        let request = Request {
+            file: &file,
+            template: &self.template,
+            settings: &settings,
+            config: &config,
+            roots: &roots,
+            lock: &lock,
+            mode: self.pinned.mode(),
+            moves: None,
+            cache: None,
+        };
+        let checked = check(&engine, &request, terminal).await?;
+        checked.pin(&lock, self.pinned.pinning())?;
         let region = &checked.resolved().region;
         let cloud = settings.cloud;
         let components = checked.digests();

@@ -135,10 +135,33 @@ impl Config {
         }
     }
 
+    /// Where packages are, by namespace or name: what the project says, then what the
+    /// user says, so that of two that speak of the same one the user's is the last.
+    pub(crate) fn registries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let files = self.project.iter().chain(&self.user);
+        files.flat_map(|file| pairs(&file.registries))
+    }
+
+    /// The namespaces and packages that the user, and not a project, has a place for.
+    pub(crate) fn registries_of_user(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.user.iter().flat_map(|file| pairs(&file.registries))
+    }
+
+    /// Files that stand for packages, in the project.
+    pub(crate) fn overrides(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.project.iter().flat_map(|file| pairs(&file.overrides))
+    }
+
     /// The same, without saying by whom.
     pub(crate) fn text(&self, key: Key, flag: Option<&str>) -> Result<Option<String>, Failure> {
         Ok(self.find(key, flag)?.map(|value| value.text))
     }
+}
+
+fn pairs(table: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    table
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
 fn entry(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use darkroom_template::{Mistake, Mistakes, SourceFile, Span, nearest};
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Key, Known, Scope};
 use crate::failure::Failure;
@@ -26,6 +26,10 @@ pub(super) struct File {
     /// The file, as people call it.
     pub(super) name: String,
     pub(super) entries: Vec<Entry>,
+    /// Namespaces or packages, and where they are.
+    pub(super) registries: Vec<(String, String)>,
+    /// Packages, and the files that stand for them.
+    pub(super) overrides: Vec<(String, String)>,
 }
 
 /// One line of it.
@@ -37,7 +41,7 @@ pub(super) struct Entry {
 }
 
 /// The user's file; none without a home folder.
-pub(super) fn user_file(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+pub(crate) fn user_file(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let config = variable("XDG_CONFIG_HOME")
         .filter(|path| path.is_absolute())
         .or_else(|| Some(variable("HOME")?.join(".config")))?;
@@ -66,12 +70,17 @@ pub(super) fn read(path: &Path, scope: Scope) -> Result<Option<File>, Failure> {
     let name = path.display().to_string();
     let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
     match understand(&text, &name, scope) {
-        Ok(entries) => Ok(Some(File { name, entries })),
+        Ok(file) => Ok(Some(file)),
         Err(mistakes) => Err(Failure::config(mistakes)),
     }
 }
 
-fn understand(text: &str, name: &str, scope: Scope) -> Result<Vec<Entry>, Mistakes> {
+/// The table of where packages are.
+const REGISTRIES: &str = "registries";
+/// The table of files that stand for packages.
+const OVERRIDE: &str = "override";
+
+fn understand(text: &str, name: &str, scope: Scope) -> Result<File, Mistakes> {
     let source = Arc::new(SourceFile::new(name, text));
     let mut mistakes = Vec::new();
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -80,11 +89,38 @@ fn understand(text: &str, name: &str, scope: Scope) -> Result<Vec<Entry>, Mistak
         let span = Span::new(span.start, span.end);
         mistakes.push(Mistake::new(&source, span, error.message().to_owned()));
     }
-    let mut entries = Vec::new();
+    let mut file = File {
+        name: name.to_owned(),
+        ..File::default()
+    };
     for (key, value) in table.get_ref() {
         let span = key.span();
         let span = Span::new(span.start, span.end);
         let at = |message: String| Mistake::new(&source, span, message);
+        let table = match (key.get_ref().as_ref(), scope) {
+            (REGISTRIES, _) => Some(&mut file.registries),
+            (OVERRIDE, Scope::Project) => Some(&mut file.overrides),
+            (OVERRIDE, Scope::User) => {
+                mistakes.push(
+                    at(format!("`{OVERRIDE}` is for one project"))
+                        .help("put it into the darkroom.toml beside the template"),
+                );
+                continue;
+            }
+            _ => None,
+        };
+        if let Some(table) = table {
+            match texts(value.get_ref()) {
+                Some(texts) => *table = texts,
+                None => mistakes.push(
+                    at(format!("`{key}` is a table of texts", key = key.get_ref())).help(format!(
+                        "write [{}] and below it lines such as \"acme\" = \"…\"",
+                        key.get_ref()
+                    )),
+                ),
+            }
+            continue;
+        }
         let Some(known) = KEYS.iter().find(|known| known.name == key.get_ref()) else {
             mistakes.push(unknown(key.get_ref(), scope, &at));
             continue;
@@ -99,7 +135,7 @@ fn understand(text: &str, name: &str, scope: Scope) -> Result<Vec<Entry>, Mistak
         let span = value.span();
         let span = Span::new(span.start, span.end);
         match checked(known, value.get_ref().as_str()) {
-            Ok(text) => entries.push(Entry {
+            Ok(text) => file.entries.push(Entry {
                 key: known.key,
                 text,
                 line: source.line_column(span.start).0,
@@ -110,7 +146,19 @@ fn understand(text: &str, name: &str, scope: Scope) -> Result<Vec<Entry>, Mistak
         }
     }
     mistakes.sort_by_key(|mistake| mistake.span.start);
-    Mistakes::none_or(mistakes, entries)
+    Mistakes::none_or(mistakes, file)
+}
+
+/// A table whose values are all texts.
+fn texts(value: &DeValue<'_>) -> Option<Vec<(String, String)>> {
+    let DeValue::Table(table) = value else {
+        return None;
+    };
+    let text = |value: &DeValue<'_>| value.as_str().map(str::to_owned);
+    table
+        .iter()
+        .map(|(key, value)| Some((key.get_ref().to_string(), text(value.get_ref())?)))
+        .collect()
 }
 
 fn unknown(key: &str, scope: Scope, at: &dyn Fn(String) -> Mistake) -> Mistake {
@@ -170,10 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn registries_are_for_both_files_and_overrides_for_the_project() {
+        let text = "[registries]\nacme = 'ghcr.io/acme'\n[override]\n'acme:web' = './web.wasm'\n";
+        let file = understand(text, "darkroom.toml", Scope::Project).unwrap();
+        assert_eq!(file.registries, [("acme".into(), "ghcr.io/acme".into())]);
+        assert_eq!(file.overrides, [("acme:web".into(), "./web.wasm".into())]);
+        assert!(wrong(text, Scope::User).contains("`override` is for one project"));
+        let other = "registries = 'ghcr.io'\n[override]\nx = 1\n";
+        assert_eq!(wrong(other, Scope::Project).lines().count(), 2);
+    }
+
+    #[test]
     fn lines_are_remembered() {
         let text = "\non = 'aliyun'\nregion = 'cn-beijing'\n";
-        let entries = understand(text, "darkroom.toml", Scope::Project).unwrap();
-        let lines: Vec<_> = entries
+        let file = understand(text, "darkroom.toml", Scope::Project).unwrap();
+        let lines: Vec<_> = file
+            .entries
             .iter()
             .map(|entry| (entry.key, entry.text.as_str(), entry.line))
             .collect();

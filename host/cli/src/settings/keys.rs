@@ -17,6 +17,7 @@ pub(crate) enum Key {
     State,
     Local,
     Cache,
+    Trust,
 }
 
 /// Which files may set it.
@@ -200,9 +201,30 @@ pub(crate) const KEYS: &[Known] = &[
         values: &[],
         noun: "a folder",
         default: "root: /var/cache/darkroom, else $XDG_CACHE_HOME/darkroom",
-        about: "where compiled components and bootstrapped systems are kept",
+        about: "where compiled components, packages and bootstrapped systems are kept",
+    },
+    Known {
+        key: Key::Trust,
+        name: "trust",
+        flag: None,
+        variable: "DARKROOM_TRUST",
+        scope: Scope::User,
+        values: &[],
+        noun: "a file",
+        default: "`trust.yaml` beside the user's file, if it is there",
+        about: "the policy that says which signatures packages must have",
     },
 ];
+
+/// What the files can hold beside texts.
+const TABLES: &str = "\n\
+    [registries], both files, the user's first: where packages are\n\
+    \x20   acme = \"ghcr.io/acme-corp\" has acme:web at ghcr.io/acme-corp/acme/web; a key can be\n\
+    \x20   one package, \"acme:web\". What they don't name is looked up in the config.toml of wkg;\n\
+    \x20   who logs in where is read from there and from docker's config.json.\n\
+    \n\
+    [override], the project's file: a file in place of a package, for its author\n\
+    \x20   \"acme:web\" = \"./web.wasm\" is used in this folder's templates and never pinned.\n";
 
 /// The table for people: `darkroom help configuration`.
 pub(crate) fn table() -> String {
@@ -230,6 +252,7 @@ pub(crate) fn table() -> String {
         text.push_str(&lines.join("\n"));
         text.push('\n');
     }
+    text.push_str(TABLES);
     text
 }
 
@@ -253,6 +276,7 @@ mod tests {
             Key::State,
             Key::Local,
             Key::Cache,
+            Key::Trust,
         ];
         assert_eq!(KEYS.len(), all.len());
         for (key, known) in all.into_iter().zip(KEYS) {

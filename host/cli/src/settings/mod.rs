@@ -16,6 +16,7 @@ mod keys;
 mod place;
 
 pub(crate) use config::{Config, Origin, Value};
+pub(crate) use file::user_file;
 pub(crate) use keys::{KEYS, Key, Known, table};
 pub(crate) use place::Settings;
 

@@ -88,6 +88,21 @@ const SHAPES: &[Shape] = &[
         keys: "file, changed",
     },
     Shape {
+        verb: "fetch",
+        lines: "one line a package",
+        keys: "package, version, registry, digest, signer, pulled",
+    },
+    Shape {
+        verb: "cache list",
+        lines: "one line a package",
+        keys: "package, version, registry, digest, bytes, used",
+    },
+    Shape {
+        verb: "cache prune",
+        lines: "one line",
+        keys: "removed, bytes",
+    },
+    Shape {
         verb: "update",
         lines: "one line",
         keys: "changes, written",

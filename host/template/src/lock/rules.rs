@@ -95,6 +95,14 @@ impl fmt::Display for Change {
         match self {
             Self::Added(one) => write!(f, "added {}", one.reference()),
             Self::Removed(one) => write!(f, "removed {}", one.reference()),
+            Self::Moved { from, to } if same(from, to) => {
+                let from = to.registry.as_deref().unwrap_or("this installation");
+                write!(f, "{} is the same, now from {from}", to.reference())?;
+                match &to.signer {
+                    Some(signer) => write!(f, ", signed by {signer}"),
+                    None => Ok(()),
+                }
+            }
             Self::Moved { from, to } if from.version == to.version => {
                 write!(f, "moved {} to other content", to.reference())
             }

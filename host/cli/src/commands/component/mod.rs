@@ -54,7 +54,7 @@ fn inspect_failure(error: InspectError) -> Failure {
 }
 
 /// `61 B` or `57.3 KB`, exact enough for people.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         ..1000 => format!("{bytes} B"),
         _ => format!("{}.{} KB", bytes / 1000, bytes % 1000 / 100),

@@ -1,0 +1,17 @@
+//! Packages of registries, as the command line uses them.
+//!
+//! ```text
+//! config.toml, darkroom.toml, wkg's and docker's files ─ sources ─> client, policy, cache
+//! template ─ wanted ─> names and requirements ─ resolved, as darkroom.lock pins them ─> engine
+//! ```
+//!
+//! What a registry, a signature or a cache is, is `darkroom_registry`'s; here are the
+//! files and variables that it must not read itself, and what people are told. The verbs
+//! in `commands` are the only users.
+
+mod failure;
+mod sources;
+mod wanted;
+
+pub(crate) use sources::cache;
+pub(crate) use wanted::{Pinned, Request, resolve};
