@@ -28,7 +28,9 @@ use crate::components::{KeptCopy, Packages, Shelf};
 use crate::event::{ImageOf, Status, Watcher};
 use crate::folder::{RunFolder, private};
 use crate::manifest::Manifest;
+use crate::plan::{Plan, plan_with};
 use crate::secret::{Ask, SecretError, Vault};
+use crate::stage::unchanged;
 use crate::trouble::Trouble;
 use crate::verb::{self, ImageVerb, LookInto};
 
@@ -360,6 +362,16 @@ impl Engine {
     /// Every mistake, with its place.
     pub fn check(&self, text: &str, with: &CheckWith<'_>) -> Result<Checked, Mistakes> {
         check(&self.runtime, text, with)
+    }
+
+    /// Plans a checked template, and says whether a build now would be skipped.
+    ///
+    /// # Errors
+    /// What is wrong with the inputs, why the cloud can't be asked, or why a component
+    /// can't be called.
+    pub async fn plan(&self, client: &Client, checked: &Checked) -> Result<Plan, Trouble> {
+        let reuse = unchanged::outlook(client, checked, self.clock.now()).await?;
+        plan_with(&self.runtime, client, checked, reuse).await
     }
 
     /// Begins a run: from here on it is in the journal and can be resumed.

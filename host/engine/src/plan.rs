@@ -23,6 +23,7 @@ use crate::carry::{
 use crate::check::{BuildPart, Checked, Own, segment};
 use crate::role::Part;
 use crate::stage::prepare::query;
+pub use crate::stage::unchanged::Reuse;
 use crate::survey::{self, Survey};
 use crate::trouble::{Trouble, chain};
 
@@ -50,6 +51,9 @@ pub struct Plan {
     pub accounts: Vec<String>,
     /// The family that it would be put in.
     pub family: Option<String>,
+    /// Whether the build would be skipped, where the template has `rebuild` and
+    /// [`crate::Engine::plan`] was asked.
+    pub reuse: Option<Reuse>,
 }
 
 /// What one component, or one step of the template's own, would do.
@@ -122,12 +126,28 @@ pub enum PlannedRequest {
 /// What is wrong with the inputs, why the cloud can't be asked, or why a component can't
 /// be called.
 pub async fn plan(runtime: &Runtime, client: &Client, checked: &Checked) -> Result<Plan, Trouble> {
+    plan_with(runtime, client, checked, None).await
+}
+
+/// The same, with what is known of a build that would be skipped.
+pub(crate) async fn plan_with(
+    runtime: &Runtime,
+    client: &Client,
+    checked: &Checked,
+    reuse: Option<Reuse>,
+) -> Result<Plan, Trouble> {
     let resolved = &checked.resolved;
+    let of_run = format!("{}-{RUN}", resolved.name.value);
     let image_name = match &resolved.image.name {
         Some(name) => name.value.clone(),
-        None => format!("{}-{RUN}", resolved.name.value),
+        None => of_run.clone(),
     };
-    let query = query(checked, image_name.clone())?;
+    // The name of an image that would be taken as it is need not be free.
+    let free = match &reuse {
+        Some(reuse) if reuse.skipped => of_run,
+        _ => image_name.clone(),
+    };
+    let query = query(checked, free)?;
     let survey = survey::look(client, &query)
         .await
         .map_err(|failure| match failure {
@@ -152,6 +172,7 @@ pub async fn plan(runtime: &Runtime, client: &Client, checked: &Checked) -> Resu
             .map(|one| one.value.clone())
             .collect(),
         family: resolved.image.family.as_ref().map(|one| one.value.clone()),
+        reuse,
         survey,
     })
 }

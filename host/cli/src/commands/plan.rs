@@ -1,7 +1,7 @@
 //! `darkroom plan`: what a build would do, without doing it.
 
 use clap::{Args, ValueEnum};
-use darkroom_engine::plan::{self, Plan as EnginePlan};
+use darkroom_engine::plan::Plan as EnginePlan;
 use darkroom_engine::{Checked, Engine};
 use serde_json::{Value, json};
 
@@ -105,13 +105,11 @@ pub(super) async fn of(
     roots: &Roots,
 ) -> Result<EnginePlan, Failure> {
     let (client, _) = workshop::cloud(settings, roots).await?;
-    plan::plan(engine.runtime(), &client, checked)
-        .await
-        .map_err(|trouble| {
-            let hint = trouble.hint();
-            let failure = Failure::new(workshop::of_trouble(&trouble), trouble);
-            hint.into_iter().fold(failure, Failure::hint)
-        })
+    engine.plan(&client, checked).await.map_err(|trouble| {
+        let hint = trouble.hint();
+        let failure = Failure::new(workshop::of_trouble(&trouble), trouble);
+        hint.into_iter().fold(failure, Failure::hint)
+    })
 }
 
 fn as_json(planned: &EnginePlan, checked: &Checked) -> Result<Value, Failure> {

@@ -41,6 +41,10 @@ fn overview(plan: &Plan) -> Vec<String> {
     if !plan.accounts.is_empty() {
         lines.push(format!("  shared    with {}", plan.accounts.join(", ")));
     }
+    if let Some(reuse) = &plan.reuse {
+        let would = if reuse.skipped { "skipped" } else { "built" };
+        lines.push(format!("  rebuild   would be {would}: {}", reuse.why));
+    }
     lines
 }
 

@@ -55,7 +55,7 @@ const SHAPES: &[Shape] = &[
     Shape {
         verb: "plan",
         lines: "one line",
-        keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, warnings",
+        keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, reuse, warnings",
     },
     Shape {
         verb: "plan --graph",

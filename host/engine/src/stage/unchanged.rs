@@ -4,8 +4,11 @@
 //! moment at which it is published; one with the same key, young enough and in every
 //! region, is taken for the one that would be built.
 
-use darkroom_ecs::action::{DescribeImages, Image, ImageStatus, TagResources};
+use darkroom_ecs::action::{Action as _, DescribeImages, Image, ImageStatus, TagResources};
+use darkroom_ecs::client::Client;
 use darkroom_ecs::id::RegionId;
+use darkroom_journal::Failure;
+use darkroom_template::Rebuild;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,11 +17,12 @@ use super::Work;
 use super::distribute::{Distributed, Placed};
 use super::prepare::query;
 use crate::carry::wrap::hex;
+use crate::check::Checked;
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
-use crate::survey::Survey;
+use crate::survey::{self, Survey};
 use crate::tags;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, of_call};
 use crate::{Scope, Stop, answer};
 
 /// What the stage leaves.
@@ -61,7 +65,7 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
         .as_str()
         .and_then(|text| text.parse().ok())
         .unwrap_or(Timestamp::UNIX_EPOCH);
-    let most = SignedDuration::try_from(rebuild.max_age).unwrap_or(SignedDuration::MAX);
+    let most = most(rebuild);
     let mut placed = Vec::new();
     for region in regions {
         let look = scope.scope(region.as_str());
@@ -109,24 +113,122 @@ async fn newest(
     key: &str,
     now: Timestamp,
 ) -> Result<Option<(Image, SignedDuration)>, Stop> {
-    let request = DescribeImages {
+    let operation = Operation::ecs(region, &search(region, key)).map_err(Stop::Failed)?;
+    let found = answer::<DescribeImages>(scope.run(operation).await?)?;
+    Ok(youngest(found.images.image, now))
+}
+
+/// Asks for the images with this key.
+fn search(region: &RegionId, key: &str) -> DescribeImages {
+    DescribeImages {
         region_id: region.clone(),
         tag: vec![tags::tag(tags::BUILD_KEY, key)],
         image_owner_alias: Some("self".into()),
         page_size: Some(100),
         ..DescribeImages::default()
-    };
-    let operation = Operation::ecs(region, &request).map_err(Stop::Failed)?;
-    let found = answer::<DescribeImages>(scope.run(operation).await?)?;
-    let good = found.images.image.into_iter().filter(|image| {
-        image.status == ImageStatus::Available
-            && !image.tags.tag.iter().any(|tag| tag.tag_key == tags::FAILED)
+    }
+}
+
+/// The youngest of the images that can be taken, and its age.
+fn youngest(found: Vec<Image>, now: Timestamp) -> Option<(Image, SignedDuration)> {
+    let good = found.into_iter().filter(|image| {
+        image.status == ImageStatus::Available && image.tags.get(tags::FAILED).is_none()
     });
     let aged = good.filter_map(|image| {
         let made: Timestamp = image.creation_time.parse().ok()?;
         Some((image, now.duration_since(made)))
     });
-    Ok(aged.min_by_key(|(_, age)| *age))
+    aged.min_by_key(|(_, age)| *age)
+}
+
+/// How old an image may be.
+fn most(rebuild: Rebuild) -> SignedDuration {
+    SignedDuration::try_from(rebuild.max_age).unwrap_or(SignedDuration::MAX)
+}
+
+/// Whether a build would be skipped, for a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reuse {
+    /// Whether nothing would be built.
+    pub skipped: bool,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl Reuse {
+    fn built(why: impl Into<String>) -> Self {
+        Self {
+            skipped: false,
+            why: why.into(),
+        }
+    }
+}
+
+/// What [`run`] would find at this time; none where the template has no `rebuild`. The
+/// cloud is only asked what is there.
+///
+/// # Errors
+/// What is wrong with the inputs, or why the cloud can't be asked.
+pub(crate) async fn outlook(
+    client: &Client,
+    checked: &Checked,
+    now: Timestamp,
+) -> Result<Option<Reuse>, Trouble> {
+    let Some(rebuild) = checked.resolved.rebuild else {
+        return Ok(None);
+    };
+    // As in `run`, under a name that is free.
+    let name = format!("{}-{}", checked.name(), crate::plan::RUN);
+    let query = query(checked, name)?;
+    if query.source.is_no_image() {
+        let why = "what an instance or a snapshot holds may have changed";
+        return Ok(Some(Reuse::built(why)));
+    }
+    let failed = |failure| match failure {
+        Failure::Final(trouble) | Failure::Unavailable(trouble) => trouble,
+    };
+    let survey = survey::look(client, &query).await.map_err(failed)?;
+    let key = checked.build_key(survey.image.id.as_str());
+    let mut whys = Vec::new();
+    for region in &query.regions {
+        let found = client.call(region, &search(region, &key)).await;
+        let found = found
+            .map_err(|error| failed(of_call(DescribeImages::NAME, region.as_str(), &error)))?;
+        let reuse = judged(region, youngest(found.images.image, now), most(rebuild));
+        if !reuse.skipped {
+            return Ok(Some(reuse));
+        }
+        whys.push(reuse.why);
+    }
+    Ok(Some(Reuse {
+        skipped: true,
+        why: whys.join("; "),
+    }))
+}
+
+/// What the youngest image of a region comes to.
+fn judged(
+    region: &RegionId,
+    found: Option<(Image, SignedDuration)>,
+    most: SignedDuration,
+) -> Reuse {
+    let Some((image, age)) = found else {
+        return Reuse::built(format!("no image in {region} is of this very build"));
+    };
+    let (id, old) = (&image.image_id, in_words(age));
+    if age > most {
+        return Reuse::built(format!(
+            "image {id} in {region} is unchanged, but {old} old"
+        ));
+    }
+    let since = match image.tags.get(tags::RUN) {
+        Some(run) => format!("unchanged since run {run}"),
+        None => "unchanged".into(),
+    };
+    Reuse {
+        skipped: true,
+        why: format!("{since}: image {id} in {region} is {old} old"),
+    }
 }
 
 fn tell(work: &Work<'_>, text: String) {
@@ -172,4 +274,52 @@ pub(crate) fn key_of(parts: &serde_json::Value) -> String {
     hex(&Sha256::digest(
         json!({ "key": 1, "of": parts }).to_string().as_bytes(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(id: &str, made: &str, tags: &[(&str, &str)]) -> Image {
+        let tags = tags.iter();
+        Image {
+            image_id: id.parse().unwrap(),
+            creation_time: made.into(),
+            status: ImageStatus::Available,
+            tags: tags
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Image::default()
+        }
+    }
+
+    #[test]
+    fn a_plan_says_whether_a_build_would_be_skipped_and_why() {
+        let now = "2026-01-02T00:00:00Z".parse().unwrap();
+        let region = "cn-hangzhou".parse().unwrap();
+        let judged = |images, hours| {
+            judged(
+                &region,
+                youngest(images, now),
+                SignedDuration::from_hours(hours),
+            )
+        };
+        let good = || image("m-1", "2026-01-01T00:00:00Z", &[(tags::RUN, "r1")]);
+        let failed = image("m-2", "2026-01-01T23:00:00Z", &[(tags::FAILED, "true")]);
+        let skipped = judged(vec![failed.clone(), good()], 24);
+        assert!(skipped.skipped);
+        assert_eq!(
+            skipped.why,
+            "unchanged since run r1: image m-1 in cn-hangzhou is 24 hours old"
+        );
+        let old = judged(vec![good()], 23);
+        assert_eq!(
+            old,
+            Reuse::built("image m-1 in cn-hangzhou is unchanged, but 24 hours old")
+        );
+        assert_eq!(
+            judged(vec![failed], 24),
+            Reuse::built("no image in cn-hangzhou is of this very build")
+        );
+    }
 }
