@@ -83,6 +83,48 @@ fn a_module_is_built_checked_and_inspected() {
     assert!(ran.err.contains("another build"), "{}", ran.err);
 }
 
+/// `darkroom help json` says which keys there are.
+#[test]
+fn every_verb_has_the_documented_keys() {
+    let desk = Desk::new();
+    desk.write("web.wat", &module());
+    let table = desk.run(&["help", "json"]).expect(0).out;
+    let documented = |verb: &str| {
+        // Long lists are wrapped; an empty line ends each.
+        let at = table.lines().position(|line| line == verb).unwrap();
+        let keys = table
+            .lines()
+            .skip(at + 2)
+            .take_while(|line| !line.is_empty());
+        let keys: String = keys.map(|line| format!("{} ", line.trim())).collect();
+        let keys = keys.replace(", ", " ");
+        let mut keys: Vec<_> = keys
+            .split_whitespace()
+            .chain(["v"])
+            .map(str::to_owned)
+            .collect();
+        keys.sort_unstable();
+        keys
+    };
+    let words = |verb: &str| -> Vec<String> {
+        let more = match verb {
+            "build" => "web.wat --world all-roles",
+            "wit" => "-o wit",
+            _ => "web.wasm",
+        };
+        let words = format!("component {verb} {more} --json");
+        words.split(' ').map(str::to_owned).collect()
+    };
+    for verb in ["build", "check", "inspect", "wit"] {
+        let words = words(verb);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let told = desk.run(&words).expect(0).json().remove(0);
+        let mut keys: Vec<_> = told.as_object().unwrap().keys().cloned().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, documented(&format!("component {verb}")), "{verb}");
+    }
+}
+
 #[test]
 fn mistakes_on_the_command_line_are_named() {
     let desk = Desk::new();

@@ -100,7 +100,10 @@ impl MetadataMistake {
             }
             Self::Version(..) => "write three numbers, such as `1.0.0`",
             Self::Build(_) => "leave out what follows the `+`",
-            Self::Licence(..) => "write one of https://spdx.org/licenses, such as `Apache-2.0`",
+            Self::Licence(..) => {
+                "write one of https://spdx.org/licenses, such as `Apache-2.0`, or \
+                 `LicenseRef-Ours` for one of your own"
+            }
             Self::Address { .. } => "write it as `https://example.org/project`",
             Self::Password(_) => "leave user and password out of it",
             Self::Text(_) => "write it shorter, in one paragraph",
@@ -161,7 +164,10 @@ impl Metadata {
             ("revision", &self.revision),
         ] {
             let foul = |text: &&String| {
-                text.len() > MOST_BYTES || text.chars().any(|c| c.is_control() && c != '\n')
+                text.len() > MOST_BYTES
+                    || text
+                        .chars()
+                        .any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
             };
             mistakes.extend(
                 text.as_ref()
@@ -341,6 +347,7 @@ mod tests {
         };
         assert_eq!(built.mistakes(), [MetadataMistake::Build("1.0.0+7".into())]);
         assert_eq!(Metadata::default().mistakes(), []);
+        assert!(is_licence("LicenseRef-Ours") && !is_licence("Proprietary"));
         for bad in [
             "web", ":web", "a:b:c", "a:-b", "a:b--c", "a:b_c", "1:b", "%a:b", "a:b/c", "a:b@1",
         ] {

@@ -10,6 +10,8 @@ pub(crate) fn commit(folder: &Path) -> Option<String> {
         let output = Command::new("git")
             // A look at the folder must not write to it.
             .arg("--no-optional-locks")
+            // Nor may a folder of somebody else's start a program by its configuration.
+            .args(["-c", "core.fsmonitor=false"])
             .arg("-C")
             .arg(folder)
             .args(words)
