@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use semver::Version;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::client::Manifest;
@@ -144,8 +144,21 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// What is said about it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_empty",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// Some tools write `null` for what is empty.
+pub(crate) fn or_empty<'d, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'d>,
+    T: Default + Deserialize<'d>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl Descriptor {
@@ -331,8 +344,8 @@ impl LayoutError {
 struct Read {
     config: Descriptor,
     layers: Vec<Descriptor>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "or_empty")]
+    annotations: BTreeMap<String, String>,
 }
 
 /// Reads the manifest of a package.
@@ -384,7 +397,7 @@ pub fn parse_bytes(bytes: &[u8], media_type: &str) -> Result<Layout, LayoutError
         Some(layer) if layer.media_type == WASM_LAYER => Ok(Layout {
             config: read.config,
             component: layer,
-            annotations: read.annotations.unwrap_or_default(),
+            annotations: read.annotations,
         }),
         Some(layer) => Err(LayoutError::Layer {
             found: shortened(&layer.media_type),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, Fault, Manifest, RegistryError};
 use crate::digest::Digest;
-use crate::layout::{Descriptor, IMAGE_INDEX, IMAGE_MANIFEST, Written};
+use crate::layout::{Descriptor, IMAGE_INDEX, IMAGE_MANIFEST, Written, or_empty};
 use crate::name::{Located, OciReference, shortened};
 use crate::sign::{
     BUNDLE_MEDIA_TYPE, Bundle, CONTENT_ANNOTATION, PREDICATE_TYPE_ANNOTATION, Signature, Statement,
@@ -105,7 +105,7 @@ struct Index {
     schema_version: u8,
     #[serde(default = "Index::media_type")]
     media_type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     manifests: Vec<Descriptor>,
 }
 
@@ -131,10 +131,10 @@ struct Artifact {
     kind: Option<String>,
     #[serde(default)]
     config: Option<Descriptor>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     layers: Vec<Descriptor>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "or_empty")]
+    annotations: BTreeMap<String, String>,
 }
 
 /// The tag under which a registry without the API has the index.
@@ -256,10 +256,24 @@ impl Client {
         located: &Located,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
-        let path = format!("/v2/{}/referrers/{subject}", located.repository);
-        let json = self.json(located, path, "list what is attached in").await?;
-        let index = json.and_then(|json| serde_json::from_value::<Index>(json).ok());
-        Ok(index.map(|index| index.manifests))
+        let doing = "list what is attached in";
+        let mut path = format!("/v2/{}/referrers/{subject}", located.repository);
+        let mut all = Vec::new();
+        while all.len() <= MOST {
+            let Some((json, next)) = self.json(located, path.clone(), doing).await? else {
+                return Ok(None);
+            };
+            let Ok(index) = serde_json::from_value::<Index>(json) else {
+                return Ok(None);
+            };
+            let last = index.manifests.is_empty();
+            all.extend(index.manifests);
+            match next {
+                Some(next) if !last && next != path => path = next,
+                _ => break,
+            }
+        }
+        Ok(Some(all))
     }
 
     /// The bytes of an attachment, with what is said about them.
@@ -298,7 +312,7 @@ impl Client {
             artifact_type: artifact.kind.or(listed).or(config).unwrap_or_default(),
             media_type: layer.media_type.clone(),
             bytes,
-            annotations: artifact.annotations.unwrap_or_default(),
+            annotations: artifact.annotations,
             layer_annotations: layer.annotations.clone(),
         })
     }

@@ -325,13 +325,14 @@ impl Client {
         Ok(all)
     }
 
-    /// A path that answers with JSON, or `None` if it answers 404 or is not there at all.
+    /// What a path answers, as JSON, with the path of the next page; `None` if it answers
+    /// 404, or something else, or is not there at all.
     pub(crate) async fn json(
         &self,
         located: &Located,
         path: String,
         doing: &'static str,
-    ) -> Result<Option<Value>, RegistryError> {
+    ) -> Result<Option<(Value, Option<String>)>, RegistryError> {
         let subject = located.to_string();
         let get = Get {
             path,
@@ -346,7 +347,10 @@ impl Client {
         };
         let connection = self.connection(&located.registry, doing, &subject).await?;
         match connection.get(&get, &self.inner.settings).await {
-            Ok(answer) => Ok(serde_json::from_slice(&answer.body).ok()),
+            Ok(answer) => {
+                let json = serde_json::from_slice(&answer.body).ok();
+                Ok(json.map(|json| (json, answer.next)))
+            }
             // What registries answer that have no such path.
             Err(
                 Fault::NotFound

@@ -168,6 +168,16 @@ async fn a_registry_with_the_api_is_asked_by_it() {
     let descriptor = serde_json::to_string(&referrer.descriptor).expect("JSON");
     let index: &'static str =
         format!("{{\"schemaVersion\":2,\"manifests\":[{descriptor}]}}").leak();
+    let first = "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"text/plain\",\"digest\":\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"size\":0,\"annotations\":null}]}";
+    let more = format!("</v2/acme/x/referrers/{digest}?page=2>; rel=\"next\"");
+    proxy.breaks(
+        "/referrers/",
+        Fault::Status(200, Some(("link", more)), first),
+        1,
+    );
+    proxy.breaks("?page=2", Fault::Status(200, None, index), 1);
+    let both = client.referrers(&before, &digest).await.expect("listed");
+    assert_eq!((both.len(), &both[1]), (2, &referrer));
     proxy.breaks("/referrers/", Fault::Status(200, None, index), 2);
     assert_eq!(
         client.referrers(&before, &digest).await.expect("listed"),
