@@ -1,15 +1,27 @@
-//! Other tools as independent peers: `crane` and `oras` on the path, in the long tier.
+//! Other tools as independent peers: `wkg`, `cosign`, `crane` and `oras` on the path, in
+//! the long tier.
 //!
 //! They read what we write and the other way round, and `crane registry serve` is a
 //! second registry, by other people than docker-registry's.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::server::{Kind, Server, anybody, component, free_port, metadata};
-use darkroom_registry::name::Located;
+use crate::server::{Kind, Server, anybody, component, free_port, hasty, metadata};
+use darkroom_registry::cache::{Cache, Limit};
+use darkroom_registry::client::{Client, Settings};
+use darkroom_registry::config::Registries;
+use darkroom_registry::config::wkg::Wkg;
+use darkroom_registry::name::{Located, PackageName};
 use darkroom_registry::referrers::Attachment;
+use darkroom_registry::resolve::{Locked, Mode, Resolver, Wanted};
+use darkroom_registry::sign::{
+    Bundle, Claims, LEGACY_SIGNATURE_ANNOTATION, LegacySignature, PrivateKey,
+    SIMPLE_SIGNING_MEDIA_TYPE, Statement,
+};
+use darkroom_registry::trust::Policy;
 
 /// Where a tool is, in the long tier; says why not otherwise.
 fn peer(name: &str) -> Option<PathBuf> {
@@ -155,6 +167,295 @@ async fn oras_and_we_understand_each_other() {
         client.attachment(&place, theirs).await.expect("read").bytes,
         "hello"
     );
+}
+
+#[tokio::test]
+async fn wkg_gets_what_we_publish_and_the_other_way_round() {
+    let Some(wkg) = peer("wkg") else { return };
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let host = &server.host;
+    let config = format!(
+        "[namespace_registries]\nacme = \"{host}\"\ndarkroom = \"{host}\"\n\
+         [registry.\"{host}\"]\ntype = \"oci\"\n[registry.\"{host}\".oci]\nprotocol = \"http\"\n"
+    );
+    std::fs::write(file("config.toml"), config).expect("written");
+    let (config, cache) = (file("config.toml"), file("cache"));
+    let common = ["--config", &config, "--cache", &cache];
+    let plain = ["--insecure", host.as_str()];
+    // The contract as a package, built by wkg.
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+    let contract = file("contract.wasm");
+    run(
+        &wkg,
+        &[
+            ["wit", "build", "--wit-dir", wit, "--output", &contract].as_slice(),
+            &common,
+        ]
+        .concat(),
+    );
+    let contract = std::fs::read(contract).expect("built");
+
+    for (name, bytes) in [
+        ("acme:x", component(0).to_vec()),
+        ("darkroom:component", contract),
+    ] {
+        let parsed: PackageName = name.parse().expect(name);
+        let place = server.at(&name.replace(':', "/"));
+        let said = metadata(name, "1.0.0");
+        let published = client
+            .publish(&place, bytes.clone().into(), &said, false)
+            .await;
+        let reference = published.expect("published").reference.to_string();
+        let got = file("got.wasm");
+        run(
+            &wkg,
+            &[
+                [
+                    "get",
+                    name,
+                    "--format",
+                    "wasm",
+                    "--overwrite",
+                    "--output",
+                    &got,
+                ]
+                .as_slice(),
+                &common,
+            ]
+            .concat(),
+        );
+        assert!(
+            std::fs::read(&got).expect("got") == bytes,
+            "{name}: wkg get"
+        );
+        run(
+            &wkg,
+            &[
+                ["oci", "pull", "--output", &got].as_slice(),
+                &plain,
+                &[&reference],
+            ]
+            .concat(),
+        );
+        assert!(
+            std::fs::read(&got).expect("pulled") == bytes,
+            "{name}: wkg oci pull"
+        );
+
+        let theirs = place.tagged("2.0.0").to_string();
+        run(
+            &wkg,
+            &[["oci", "push"].as_slice(), &plain, &[&theirs, &got]].concat(),
+        );
+        let pulled = client.pull(&place.tagged("2.0.0")).await.expect("pulled");
+        assert!(pulled.component == bytes, "{name}: wkg oci push");
+        // Its configuration leads us to the same place.
+        let text = std::fs::read_to_string(&config).expect("read");
+        let registries =
+            Registries::new().with_wkg(Wkg::parse(&text, "config.toml").expect("read"));
+        let located = Client::new(registries, hasty()).locate(&parsed).await;
+        assert_eq!(located.expect("located"), place);
+    }
+}
+
+/// How long wkg takes for packages that `bench` pulls too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_packages_against_wkg() {
+    let Some(wkg) = peer("wkg") else { return };
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let host = &server.host;
+    let text =
+        format!("default_registry = \"{host}\"\n[registry.\"{host}\".oci]\nprotocol = \"http\"\n");
+    std::fs::write(file("config.toml"), &text).expect("written");
+    // A section that names nothing, so that wkg takes it for a component.
+    let mut bytes = component(0).to_vec();
+    bytes.extend([0, 0x83, 0x80, 0x08, 1, b'x']);
+    bytes.resize(bytes.len() + 0x20001, 7);
+    let client = anybody();
+    let names: Vec<String> = (0..30).map(|at| format!("acme:p{at}")).collect();
+    for name in &names {
+        let place = server.at(&name.replace(':', "/"));
+        let bytes = bytes.clone().into();
+        client
+            .publish(&place, bytes, &metadata(name, "1.0.0"), false)
+            .await
+            .expect("published");
+    }
+    let mut theirs = Vec::new();
+    for _ in ["cold", "warm"] {
+        let since = Instant::now();
+        for name in &names {
+            let (config, cache, out) = (file("config.toml"), file("theirs"), file("out.wasm"));
+            run(
+                &wkg,
+                &[
+                    "get",
+                    name,
+                    "--format",
+                    "wasm",
+                    "--overwrite",
+                    "--output",
+                    &out,
+                    "--config",
+                    &config,
+                    "--cache",
+                    &cache,
+                ],
+            );
+        }
+        theirs.push(since.elapsed());
+    }
+    let mut ours = Vec::new();
+    let mut wanted: Vec<Wanted> = names
+        .iter()
+        .map(|name| Wanted {
+            name: name.parse().expect("a name"),
+            requirement: None,
+            locked: None,
+        })
+        .collect();
+    for _ in ["cold", "warm"] {
+        let since = Instant::now();
+        // One after the other, with a client of its own each, as processes would.
+        for one in &mut wanted {
+            let registries =
+                Registries::new().with_wkg(Wkg::parse(&text, "config.toml").expect("read"));
+            let cache =
+                Cache::open(&folder.path().join("ours"), Limit::default()).expect("a cache");
+            let client = Client::new(registries, Settings::default());
+            let resolver = Resolver::new(client, Arc::new(cache), Arc::new(Policy::unchecked()));
+            let package = resolver.resolve(one, Mode::Normal).await.expect("resolved");
+            let (version, digest, located) =
+                (package.version, package.digest, Some(package.located));
+            one.locked = Some(Locked {
+                version,
+                digest,
+                located,
+            });
+        }
+        ours.push(since.elapsed());
+    }
+    println!(
+        "30 packages of 131 kB, one after the other: wkg {theirs:?}, we {ours:?} (cold, warm)"
+    );
+}
+
+#[tokio::test]
+async fn cosign_verifies_what_we_sign_and_signs_what_we_trust() {
+    let Some(cosign) = peer("cosign") else { return };
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let cosign = |arguments: &[&str]| {
+        let mut command = Command::new(&cosign);
+        command
+            .env("HOME", folder.path())
+            .env("COSIGN_PASSWORD", "");
+        let output = command.current_dir(folder.path()).args(arguments).output();
+        let output = output.expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(said)
+    };
+    let place = server.at("acme/x");
+    let publish = async |version: &str| {
+        let said = metadata("acme:x", version);
+        let published = client
+            .publish(&place, component(version.len()), &said, false)
+            .await;
+        published.expect(version)
+    };
+
+    // We sign, in both forms, and cosign verifies; another key it refuses.
+    let key = PrivateKey::generate().expect("a key");
+    let other = PrivateKey::generate().expect("a key");
+    std::fs::write(file("ours.pub"), key.public().to_pem().expect("PEM")).expect("written");
+    std::fs::write(file("other.pub"), other.public().to_pem().expect("PEM")).expect("written");
+    for (version, legacy) in [("1.0.0", false), ("1.0.10", true)] {
+        let published = publish(version).await;
+        let digest = published.manifest_digest;
+        let claims = Claims::new("acme:x", version);
+        let reference = format!("{place}@{digest}");
+        let verify =
+            |key: &str| cosign(&["verify", "--key", key, "--insecure-ignore-tlog", &reference]);
+        verify("ours.pub").expect_err("unsigned");
+        if legacy {
+            let signed = LegacySignature::sign(&key, &digest, &place.to_string(), &claims);
+            let mut attachment = Attachment::new(SIMPLE_SIGNING_MEDIA_TYPE, signed.payload);
+            attachment
+                .layer_annotations
+                .insert(LEGACY_SIGNATURE_ANNOTATION.into(), signed.signature);
+            client
+                .attach_legacy(&place, &digest, &attachment)
+                .await
+                .expect("attached");
+        } else {
+            let statement = Statement::of_package(&digest, &claims);
+            let attachment = Attachment::bundle(&Bundle::sign(&key, &statement), &statement, None);
+            client
+                .attach(&place, &digest, published.manifest_size, &attachment)
+                .await
+                .expect("attached");
+        }
+        verify("ours.pub").expect("cosign verifies it");
+        verify("other.pub").expect_err("another key");
+    }
+
+    // cosign signs, in both forms, and the policy trusts it.
+    cosign(&["generate-key-pair", "--output-key-prefix", "theirs"]).expect("a key");
+    cosign(&["signing-config", "create", "--out", "sc.json"]).expect("a configuration");
+    let policy =
+        "version: 1\nrules: [{ package: 'acme:*', require: signed, keys: [theirs.pub] }]\n";
+    let dir = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority());
+    let policy = Arc::new(
+        Policy::parse(policy, "trust.yaml", Some(&dir.expect("a folder"))).expect("a policy"),
+    );
+    for (version, form) in [
+        ("2.0.0", ["--signing-config=sc.json"].as_slice()),
+        (
+            "2.0.10",
+            &[
+                "--use-signing-config=false",
+                "--tlog-upload=false",
+                "--new-bundle-format=false",
+            ],
+        ),
+    ] {
+        let published = publish(version).await;
+        let reference = format!("{place}@{}", published.manifest_digest);
+        let cache = Cache::open(&folder.path().join("cache"), Limit::default()).expect("a cache");
+        let mut registries = Registries::new();
+        registries.map("acme", &server.host).expect("mapped");
+        let client = Client::new(registries, hasty());
+        let resolver = Resolver::new(client, Arc::new(cache), Arc::clone(&policy));
+        let wanted = Wanted {
+            name: "acme:x".parse().expect("a name"),
+            requirement: Some(version.parse().expect(version)),
+            locked: None,
+        };
+        resolver
+            .resolve(&wanted, Mode::Normal)
+            .await
+            .expect_err("unsigned");
+        let sign = ["sign", "--key", "theirs.key", "-y"];
+        cosign(&[&sign, form, &[&reference]].concat()).expect("cosign signs it");
+        let package = resolver
+            .resolve(&wanted, Mode::Normal)
+            .await
+            .expect("trusted");
+        assert!(package.signer.is_some());
+    }
 }
 
 /// Killed when it goes.
