@@ -39,9 +39,11 @@ fn peer(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// What a tool prints; it must succeed.
+/// What a tool prints; it must succeed. It works in a folder that goes: wkg leaves a lock.
 fn run(program: &PathBuf, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(program)
+        .current_dir(folder.path())
         .args(arguments)
         .output()
         .expect("it starts");
