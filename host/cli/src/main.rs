@@ -1,6 +1,7 @@
 //! `darkroom`: the command line. It parses, runs one verb, renders what went wrong
 //! and exits; everything else is in the modules. Only `terminal` prints.
 
+mod allowed;
 mod args;
 mod cloud;
 mod commands;

@@ -99,7 +99,7 @@ fn start(house: &House, template: &str) -> Child {
         house.write(&format!("{name}.txt"), planted(name));
     }
     house.write("by-command.txt", &format!("{}\n", planted("by-command")));
-    let mut command = house.command(&["build", file.to_str().unwrap()]);
+    let mut command = house.command(&["build", "--yes", file.to_str().unwrap()]);
     for (index, (_, value)) in PLANTED.iter().enumerate() {
         command.env(format!("PLANTED_{index}"), value);
     }

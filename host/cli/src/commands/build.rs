@@ -7,6 +7,7 @@ use darkroom_template::lock::Lock;
 use darkroom_template::{Cloud, ResolveWith};
 
 use super::plan;
+use crate::allowed::allowed;
 use crate::args::{TemplateArgs, Where};
 use crate::driving::{Driving, FailureArgs};
 use crate::exit::{self, Exit};
@@ -29,7 +30,8 @@ use crate::workshop;
 /// was and leaves nothing behind. Ctrl-C cancels the run and cleans up.
 ///
 /// What is billed is asked before: with `--on aliyun` the plan is shown first. Without a
-/// terminal nothing is built there unless --yes says so.
+/// terminal nothing is built there unless --yes says so. A secret's command runs on this
+/// machine: it is shown and asked for once a folder.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom build examples/01-web-server/image.yaml\n  \
@@ -51,7 +53,7 @@ pub(crate) struct Build {
     refresh: bool,
     #[command(flatten)]
     pinned: Pinned,
-    /// Don't ask, also where it is billed
+    /// Don't ask, also where it is billed or a secret's command runs on this machine
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -106,6 +108,10 @@ impl Build {
             None => None,
         };
         remind(&engine, &checked, terminal).await?;
+        if !allowed(&checked, &file.folder, &roots, self.yes, terminal).await? {
+            terminal.note("nothing was started");
+            return Ok(exit::CANCELLED);
+        }
         if consent == Consent::Ask {
             let planned = plan::of(&engine, &checked, &settings, &roots).await?;
             for line in planned::lines(&planned, Detail::Steps) {

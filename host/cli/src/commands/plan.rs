@@ -6,6 +6,7 @@ use darkroom_engine::{Checked, Engine};
 use serde_json::{Value, json};
 
 use super::build::check;
+use crate::allowed;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
@@ -71,6 +72,7 @@ impl Plan {
         };
         let checked = check(&engine, &request, terminal).await?;
         checked.pin(&lock, self.pinned.pinning())?;
+        allowed::show(&checked, terminal);
         let planned = of(&engine, &checked, &settings, &roots).await?;
         if let Some(form) = self.graph {
             draw(&planned, form, terminal);

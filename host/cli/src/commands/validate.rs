@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::build::check;
+use crate::allowed;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
@@ -51,6 +52,7 @@ impl Validate {
         };
         let checked = check(&engine, &request, terminal).await?;
         checked.pin(&lock, self.pinned.pinning())?;
+        allowed::show(&checked, terminal);
         let region = &checked.resolved().region;
         let cloud = settings.cloud;
         let components = checked.digests();

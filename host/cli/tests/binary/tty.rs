@@ -171,3 +171,41 @@ fn a_run_is_a_picture_and_its_failure_is_asked_about() {
     let nothing = desk.run(&["runs", "cleanup", "last"]).expect(0);
     assert!(nothing.err.contains("has kept nothing"), "{}", nothing.err);
 }
+
+#[test]
+fn a_command_of_a_template_is_asked_for_once() {
+    if components().is_none() {
+        println!("not run: the system components have not been built");
+        return;
+    }
+    let desk = Desk::new();
+    let from = "secrets: { key: { command: [sh, -c, 'echo x >> ran; exit 3'] } }\n";
+    desk.write("image.yaml", &format!("{TINY}{from}"));
+    let times = || std::fs::read_to_string(desk.at("ran")).map_or(0, |text| text.lines().count());
+    let build = || Seat::take(desk.darkroom(&["build"]));
+    // Who only looks sees it, and runs nothing.
+    for verb in ["validate", "plan"] {
+        let ran = desk.run(&[verb]).expect(0);
+        assert!(ran.err.contains("echo x >> ran"), "{}", ran.err);
+    }
+    let nobody = desk.run(&["build"]).expect(2);
+    assert!(nobody.err.contains("`--yes`"), "{}", nobody.err);
+    let mut seat = build();
+    seat.shows("Run this on this machine");
+    seat.types("n");
+    let (code, screen) = seat.ends();
+    assert_eq!((code, times()), (Some(130), 0), "{screen}");
+    let mut seat = build();
+    seat.shows("Run this on this machine");
+    seat.types("y");
+    let (code, screen) = seat.ends();
+    assert_eq!((code, times()), (Some(2), 1), "{screen}");
+    let (code, screen) = build().ends();
+    assert_eq!((code, times()), (Some(2), 2), "{screen}");
+    // Another command is asked for again.
+    desk.write("image.yaml", &format!("{TINY}{}", from.replace('3', "4")));
+    desk.run(&["build"]).expect(2);
+    assert_eq!(times(), 2);
+    desk.run(&["build", "--yes"]).expect(2);
+    assert_eq!(times(), 3);
+}
