@@ -16,6 +16,12 @@ pub const SOURCE: &str = "source";
 pub const TEMPLATE: &str = "darkroom:template";
 /// What an image was built from, as a digest; on images that were published.
 pub const BUILD_KEY: &str = "darkroom:build-key";
+/// How far an image is whose template has `retain`: [`TESTING`], then [`RELEASED`].
+pub const STATE: &str = "darkroom:state";
+/// The state of an image from its beginning: its run may still discard it.
+pub const TESTING: &str = "testing";
+/// The state of an image that has passed its tests and is where it should be.
+pub const RELEASED: &str = "released";
 /// On an image that has failed its tests.
 pub const FAILED: &str = "darkroom:failed";
 

@@ -222,6 +222,9 @@ pub(crate) fn image_tags(work: &Work<'_>, purpose: &str) -> Vec<darkroom_ecs::ac
     let resolved = &work.checked.resolved;
     let mut tags = tags::of(&work.run, purpose);
     tags.push(tags::tag(tags::TEMPLATE, resolved.name.value.clone()));
+    if resolved.retain.is_some() {
+        tags.push(tags::tag(tags::STATE, tags::TESTING));
+    }
     let own = resolved.image.tags.iter();
     tags.extend(own.map(|(key, value)| tags::tag(key, value.value.clone())));
     tags

@@ -3,11 +3,12 @@
 //!
 //! It comes after the new image was published there, which counts as the newest. An image
 //! that has failed its tests doesn't count, and goes when it is older than all that stay;
-//! one that another run has made since is left to that run. One that is used by an instance
+//! one that another run has made since, or hasn't released yet, is left to that run. One
+//! that is used by an instance
 //! or shared stays, as the cloud has it, with a warning.
 
 use darkroom_ecs::action::{
-    CommaList, DeleteImage, DeleteSnapshot, DescribeImages, Image, ImageStatus,
+    CommaList, DeleteImage, DeleteSnapshot, DescribeImages, Image, ImageStatus, TagResources,
 };
 use darkroom_ecs::id::{ImageId, RegionId};
 
@@ -32,6 +33,7 @@ pub(crate) async fn run(
     let published = distributed.regions.iter().filter(|one| one.error.is_none());
     for place in published {
         let Some(image) = &place.image else { continue };
+        released(scope, work, &place.region, image).await?;
         let scope = scope.scope(&format!("retain in {}", place.region));
         let found = match listed(&scope, work, &place.region).await {
             Err(Stop::Failed(trouble)) => {
@@ -47,6 +49,31 @@ pub(crate) async fn run(
         }
     }
     Ok(gone)
+}
+
+/// Marks the new image as one that other runs may count, and in time delete.
+async fn released(
+    scope: &Scope,
+    work: &Work<'_>,
+    region: &RegionId,
+    image: &ImageId,
+) -> Result<(), Stop> {
+    let request = TagResources {
+        region_id: region.clone(),
+        resource_type: "image".into(),
+        resource_id: vec![image.to_string()],
+        tag: vec![tags::tag(tags::STATE, tags::RELEASED)],
+    };
+    let operation = Operation::ecs(region, &request).map_err(Stop::Failed)?;
+    let scope = scope.scope(&format!("released in {region}"));
+    match scope.run(operation).await {
+        Err(Stop::Failed(trouble)) => {
+            let text = format!("image {image} can't be marked as released: {trouble}");
+            warn(work, region, &text);
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 /// The account's images of this template in a region.
@@ -85,11 +112,14 @@ fn surplus(mut found: Vec<Image>, new: &ImageId, keep: u32) -> Vec<Image> {
     };
     // What another run has made since may still be under test: it is that run's to count.
     let ours = found.iter().find(|image| image.image_id == *new).map(age);
+    let failed = |image: &Image| image.tags.get(tags::FAILED).is_some();
+    let open = |image: &Image| image.tags.get(tags::STATE) == Some(tags::TESTING) && !failed(image);
     found.retain(|image| {
-        image.image_id != *new && ours.as_ref().is_none_or(|ours| age(image) <= *ours)
+        image.image_id != *new
+            && !open(image)
+            && ours.as_ref().is_none_or(|ours| age(image) <= *ours)
     });
     found.sort_by_key(|image| std::cmp::Reverse(age(image)));
-    let failed = |image: &Image| image.tags.get(tags::FAILED).is_some();
     let others = usize::try_from(keep.saturating_sub(1)).unwrap_or(usize::MAX);
     let mut kept = 0;
     found.retain(|image| {
@@ -214,6 +244,34 @@ mod tests {
         ];
         assert!(surplus(found.clone(), &new, 2).is_empty());
         assert_eq!(ids(&surplus(found, &new, 1)), ["m-1"]);
+    }
+
+    #[test]
+    fn an_older_image_that_is_still_tested_is_left_to_its_run() {
+        let stated = |id: &str, time: &str, failed, state: &str| {
+            let mut image = image(id, time, failed);
+            let mut pairs: Vec<_> = [(tags::STATE.to_owned(), state.to_owned())].into();
+            let tags = &image.tags.tag;
+            pairs.extend(
+                tags.iter()
+                    .map(|tag| (tag.tag_key.clone(), tag.tag_value.clone())),
+            );
+            image.tags = pairs.into_iter().collect();
+            image
+        };
+        let new = "m-new".parse().unwrap();
+        let found = || {
+            vec![
+                stated("m-new", "2026-01-09", false, tags::RELEASED),
+                stated("m-slow", "2026-01-05", false, tags::TESTING),
+                stated("m-bad", "2026-01-04", true, tags::TESTING),
+                stated("m-2", "2026-01-03", false, tags::RELEASED),
+                image("m-1", "2026-01-01", false),
+            ]
+        };
+        // Neither does it take the place of a good one, nor is it deleted itself.
+        assert_eq!(ids(&surplus(found(), &new, 2)), ["m-1"]);
+        assert_eq!(ids(&surplus(found(), &new, 1)), ["m-bad", "m-2", "m-1"]);
     }
 
     #[test]
