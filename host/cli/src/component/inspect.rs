@@ -49,6 +49,12 @@ pub(crate) struct Inspection {
     pub(crate) imports: Vec<String>,
     /// What lies beside it.
     pub(crate) attached: Vec<Attached>,
+    /// The keys that have signed it, as its signatures name them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) signatures: Vec<String>,
+    /// What the policy says of them, for what comes from a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trust: Option<String>,
 }
 
 /// A document about a component.
@@ -145,11 +151,16 @@ pub(crate) fn inspect(path: &Path) -> Result<Inspection, InspectError> {
 }
 
 fn listed(attachment: Attachment) -> Attached {
-    let json: Value = serde_json::from_slice(&attachment.bytes).unwrap_or_default();
+    attached(attachment.media_type, attachment.file, &attachment.bytes)
+}
+
+/// A document about a component, read for its line.
+pub(crate) fn attached(media_type: &'static str, place: PathBuf, bytes: &[u8]) -> Attached {
+    let json: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let components = json.get("components").and_then(Value::as_array);
     Attached {
-        media_type: attachment.media_type,
-        place: attachment.file,
+        media_type,
+        place,
         dependencies: components.map(Vec::len),
     }
 }
@@ -188,6 +199,8 @@ pub(crate) fn seen(bytes: &[u8], origin: &Path) -> Result<Inspection, LoadError>
         contract: look.contract,
         imports: look.imports,
         attached: Vec::new(),
+        signatures: Vec::new(),
+        trust: None,
     })
 }
 

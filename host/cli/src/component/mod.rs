@@ -25,7 +25,8 @@ mod output;
 mod packer;
 mod toolchain;
 
+pub(crate) use attest::{PROVENANCE_TYPE, SBOM_TYPE, attachments};
 pub(crate) use build::{BuildError, Built, Output, Request, build};
-pub(crate) use inspect::{InspectError, Inspection, check, inspect};
+pub(crate) use inspect::{InspectError, Inspection, attached, check, inspect, seen};
 pub(crate) use output::{FileError, write};
 pub(crate) use toolchain::Tools;

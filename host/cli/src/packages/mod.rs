@@ -13,5 +13,5 @@ mod failure;
 mod sources;
 mod wanted;
 
-pub(crate) use sources::cache;
+pub(crate) use sources::{cache, client, policy};
 pub(crate) use wanted::{Pinned, Request, resolve};

@@ -110,7 +110,7 @@ const SHAPES: &[Shape] = &[
     Shape {
         verb: "runs list",
         lines: "one line a run",
-        keys: "run, begun, template, cloud, region, status, pid, images",
+        keys: "run, begun, template, cloud, region, status, pid, images, kept",
     },
     Shape {
         verb: "runs show",
@@ -166,6 +166,41 @@ const SHAPES: &[Shape] = &[
         verb: "component inspect",
         lines: "one line",
         keys: "file, digest, bytes, package, version, summary, roles, parameters, volatile, internet, families, assets, metadata, contract, imports, attached",
+    },
+    Shape {
+        verb: "component inspect REF",
+        lines: "the same line, with",
+        keys: "signatures, trust",
+    },
+    Shape {
+        verb: "component publish",
+        lines: "one line",
+        keys: "package, version, registry, digest, manifest, before, attached, signer",
+    },
+    Shape {
+        verb: "component pull",
+        lines: "one line",
+        keys: "reference, file, bytes, digest, manifest, signer",
+    },
+    Shape {
+        verb: "component versions",
+        lines: "one line a version",
+        keys: "version, yanked, reason",
+    },
+    Shape {
+        verb: "component search",
+        lines: "one line a package",
+        keys: "package, newest, registry, description",
+    },
+    Shape {
+        verb: "component copy",
+        lines: "one line",
+        keys: "from, to, manifest, attachments",
+    },
+    Shape {
+        verb: "component yank, component unyank",
+        lines: "one line",
+        keys: "reference, yanked, changed",
     },
     Shape {
         verb: "component wit",

@@ -5,7 +5,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use darkroom_registry::name::Reference;
+use darkroom_registry::sign::{Bundle, Signature};
+use darkroom_registry::trust::Verdict;
 
+use super::desk::Desk;
 use super::{inspect_failure, size};
 use crate::component::{self, Inspection};
 use crate::exit::{self, Exit};
@@ -15,26 +19,81 @@ use crate::terminal::{Table, Terminal};
 /// Show what is in a component; its code is not run
 ///
 /// What it says of itself, its roles, parameters, imports and assets, its size and digest, the
-/// version of the contract, and the SBOM and build statement beside it.
+/// version of the contract, and the SBOM and build statement beside it; of a package in a
+/// registry also who has signed it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom component inspect ./greeting/greeting.wasm\n  \
-    darkroom component inspect target/components/packages.wasm --json")]
+    darkroom component inspect target/components/packages.wasm --json\n  \
+    darkroom component inspect acme:hardening@1.2")]
 pub(super) struct Inspect {
-    /// The component
-    #[arg(value_name = "FILE")]
+    /// The component: a file, or a package of a registry (NAMESPACE:NAME@REQUIREMENT,
+    /// HOST/REPOSITORY:TAG)
+    #[arg(value_name = "FILE|REF")]
     file: PathBuf,
 }
 
 impl Inspect {
-    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let seen = component::inspect(&self.file).map_err(inspect_failure)?;
+    pub(super) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let text = self.file.to_string_lossy();
+        let seen = if self.file.exists() || text.parse::<Reference>().is_err() {
+            component::inspect(&self.file).map_err(inspect_failure)?
+        } else {
+            of_registry(&text).await?
+        };
         if terminal.is_json() {
             terminal.json(&seen);
         } else {
             show(&seen, terminal);
         }
         Ok(exit::DONE)
+    }
+}
+
+/// Reads a package of a registry, with what is attached to it.
+async fn of_registry(text: &str) -> Result<Inspection, Failure> {
+    let desk = Desk::open()?;
+    let reference = desk.place(text).await?;
+    let inspected = desk.client.inspect(&reference).await?;
+    let judged = desk.judge(&reference, &inspected).await?;
+    let (located, manifest) = (&reference.located, inspected.manifest.digest);
+    let mut attached = Vec::new();
+    for referrer in desk.client.referrers(located, &manifest).await? {
+        let kinds = [component::SBOM_TYPE, component::PROVENANCE_TYPE];
+        let Some(kind) = kinds
+            .into_iter()
+            .find(|kind| *kind == referrer.artifact_type())
+        else {
+            continue;
+        };
+        let digest = &referrer.descriptor.digest;
+        let place = located.digested(*digest).to_string();
+        let attachment = desk.client.attachment(located, &referrer).await?;
+        attached.push(component::attached(kind, place.into(), &attachment.bytes));
+    }
+    let pulled = desk.client.pull_file(&reference, inspected).await?;
+    let origin = PathBuf::from(reference.to_string());
+    let seen = component::seen(&pulled.component, &origin);
+    let mut seen = seen.map_err(|error| inspect_failure(error.into()))?;
+    seen.attached = attached;
+    seen.signatures = judged.signatures.iter().map(signed_by).collect();
+    seen.trust = Some(match judged.verdict {
+        Verdict::Trusted(signer) => format!("trusted: {}", signer.name),
+        Verdict::Warned(refusal) => format!("warning: {refusal}"),
+        Verdict::Unchecked => "not checked: there is no trust.yaml".into(),
+        Verdict::Refused(refusal) => format!("refused: {refusal}"),
+    });
+    Ok(seen)
+}
+
+/// The key that a signature names; what it says is not believed here.
+fn signed_by(signature: &Signature) -> String {
+    match signature {
+        Signature::Bundle(json) => {
+            let key = Bundle::parse(json).ok().and_then(|bundle| bundle.key_id());
+            key.map_or_else(|| "a key without a name".into(), |key| key.to_string())
+        }
+        Signature::Legacy(_) => "a key, in the older form".into(),
     }
 }
 
@@ -109,6 +168,10 @@ fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
     let digest = seen.digest.trim_start_matches("sha256:");
     facts.push(("digest", format!("sha256:{digest}")));
     facts.push(("size", size(seen.bytes)));
+    for signature in &seen.signatures {
+        facts.push(("signed", signature.clone()));
+    }
+    facts.extend(seen.trust.clone().map(|trust| ("trust", trust)));
     for one in &seen.attached {
         let what = match one.dependencies {
             Some(1) => "1 dependency, ".to_owned(),
