@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use darkroom_ecs::action::{DescribeSecurityGroups, DescribeVSwitches};
 use darkroom_ecs::client::Client;
 use darkroom_ecs::credentials::{Credentials, Secret};
 use darkroom_ecs::endpoint::{Endpoint, fixed};
@@ -121,6 +122,28 @@ impl Laboratory {
         let response = self.service.call(request).await;
         assert_eq!(response.status, 200, "{method} {path}: {:?}", response.body);
         serde_json::from_slice(&response.body).unwrap_or(Value::Null)
+    }
+
+    /// The default network of a region: a vSwitch and a security group.
+    pub async fn network(&self, place: &str) -> (String, String) {
+        let place = region(place);
+        let switches = DescribeVSwitches {
+            region_id: place.clone(),
+            ..DescribeVSwitches::default()
+        };
+        let groups = DescribeSecurityGroups {
+            region_id: place.clone(),
+            ..DescribeSecurityGroups::default()
+        };
+        let client = self.client(0);
+        let switches = client.call(&place, &switches).await.unwrap();
+        let groups = client.call(&place, &groups).await.unwrap();
+        (
+            switches.vswitches.vswitch[0].vswitch_id.to_string(),
+            groups.security_groups.security_group[0]
+                .security_group_id
+                .to_string(),
+        )
     }
 
     /// Scripts the results of commands.

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use darkroom_ecs::action::{
     Action, CommaList, CreateImage, CreateSnapshot, DescribeDisks, DescribeImages,
-    DescribeInstances, DescribeSecurityGroups, DescribeSnapshots, DescribeVSwitches, Image,
-    ImageStatus, InstanceStatus, ModifyImageSharePermission, RunInstances, Snapshot,
+    DescribeInstances, DescribeSnapshots, Image, ImageStatus, InstanceStatus,
+    ModifyImageSharePermission, RunInstances, Snapshot,
 };
 use darkroom_ecs::id::{InstanceId, SnapshotId};
 use darkroom_engine::{Event, Outcome, Status};
@@ -113,30 +113,9 @@ fn warnings(events: &[Event]) -> Vec<String> {
     events.iter().filter_map(warning).collect()
 }
 
-/// The default network of a region: a vSwitch and a security group.
-async fn network(lab: &Laboratory, place: &str) -> (String, String) {
-    let switches = DescribeVSwitches {
-        region_id: region(place),
-        ..DescribeVSwitches::default()
-    };
-    let groups = DescribeSecurityGroups {
-        region_id: region(place),
-        ..DescribeSecurityGroups::default()
-    };
-    let switches = ask(lab, place, &switches).await.vswitches.vswitch;
-    let groups = ask(lab, place, &groups)
-        .await
-        .security_groups
-        .security_group;
-    (
-        switches[0].vswitch_id.to_string(),
-        groups[0].security_group_id.to_string(),
-    )
-}
-
 /// An instance that somebody else has made, which runs.
 async fn foreign_instance(lab: &Laboratory) -> InstanceId {
-    let (vswitch, group) = network(lab, HANGZHOU).await;
+    let (vswitch, group) = lab.network(HANGZHOU).await;
     let request = RunInstances {
         region_id: region(HANGZHOU),
         image_family: Some("debian-12".into()),
@@ -179,7 +158,7 @@ fn a_network_of_its_own_is_made_where_none_is_named() {
         assert_eq!(instances[0]["VSwitchId"], instances[1]["VSwitchId"]);
         assert_eq!(billed(&lab).await, images_only(1, 1));
 
-        let (vswitch, group) = network(&lab, HANGZHOU).await;
+        let (vswitch, group) = lab.network(HANGZHOU).await;
         for named in [
             format!("vswitch: {vswitch}"),
             format!("security-group: {group}"),

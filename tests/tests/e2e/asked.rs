@@ -35,7 +35,11 @@ fn a_kept_instance_stays_until_it_is_cleaned_up() {
     let look = ["local", "shell", instance, "--", "cat /srv/state"];
     assert_eq!(run(&house, &look).exits(0).out, "half done\n");
 
-    let listed = || run(&house, &["runs", "list", "--kept", "--json"]).exits(0).out;
+    let listed = || {
+        run(&house, &["runs", "list", "--kept", "--json"])
+            .exits(0)
+            .out
+    };
     assert!(listed().contains("\"kept\":true"));
     run(&house, &["runs", "cleanup", "last"]).exits(0);
     assert_eq!(listed(), "");
