@@ -25,6 +25,8 @@ pub enum Fault {
     Body(Bytes),
     /// The first bytes again and again.
     Endless,
+    /// A byte now and then.
+    Drip,
 }
 
 type Matches = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -187,6 +189,10 @@ async fn pass(
                 futures::stream::repeat(Bytes::from(vec![0; 1 << 16])).map(Ok::<_, std::io::Error>);
             Body::from_stream(again)
         }
+        Some(Fault::Drip) => Body::from_stream(futures::stream::repeat(()).then(async |()| {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok::<_, std::io::Error>(Bytes::from_static(b"."))
+        })),
         _ => Body::from(bytes),
     };
     built.body(body).expect("an answer")

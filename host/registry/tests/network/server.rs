@@ -1,7 +1,7 @@
 //! [`Server`]: a docker-registry of a test's own, and clients that are set up for it.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,17 +57,11 @@ pub fn program() -> Option<PathBuf> {
 impl Server {
     pub fn start(kind: &Kind) -> Option<Self> {
         let program = program()?;
-        // Between choosing a port and using it another process may take it.
-        (0..5).find_map(|_| Self::try_start(&program, kind))
-    }
-
-    fn try_start(program: &Path, kind: &Kind) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
         let path = |name: &str| folder.path().join(name);
         let mut config = vec![format!(
-            "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n  \
-             delete: {{ enabled: true }}\nhttp:\n  addr: 127.0.0.1:{port}\n  secret: test\n",
+            "version: 0.1\nlog: {{ level: info }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n  \
+             delete: {{ enabled: true }}\nhttp:\n  addr: 127.0.0.1:0\n  secret: test\n",
             path("data").display()
         )];
         if kind.tls {
@@ -106,22 +100,34 @@ impl Server {
             .expect("docker-registry starts");
         let mut server = Self {
             child,
-            host: format!("localhost:{port}"),
+            host: String::new(),
             folder,
         };
+        server.host = format!("localhost:{}", server.wait_for_port());
+        Some(server)
+    }
+
+    /// The system chose it: one that is chosen here may be another's when it is used.
+    fn wait_for_port(&mut self) -> u16 {
         let since = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if server.child.try_wait().expect("its status").is_some() {
-                return None;
+        loop {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).expect("a log");
+            let port = log
+                .split("listening on 127.0.0.1:")
+                .nth(1)
+                .and_then(|rest| {
+                    // With what follows: half a line may be there.
+                    let (digits, _) = rest.split_once(|one: char| !one.is_ascii_digit())?;
+                    digits.parse().ok()
+                });
+            if let Some(port) = port {
+                return port;
             }
-            let log = std::fs::read_to_string(server.folder.path().join("log"));
-            assert!(
-                since.elapsed() < STARTS_IN,
-                "docker-registry doesn't listen: {log:?}"
-            );
+            let ended = self.child.try_wait().expect("its status");
+            let waits = ended.is_none() && since.elapsed() < STARTS_IN;
+            assert!(waits, "docker-registry doesn't listen: {log}");
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(server)
     }
 
     pub fn at(&self, repository: &str) -> Located {
@@ -146,9 +152,9 @@ pub fn free_port() -> u16 {
 /// Settings with which failures come soon.
 pub fn hasty() -> Settings {
     Settings {
-        connect_timeout: Duration::from_secs(2),
-        read_timeout: Duration::from_millis(500),
-        timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
+        read_timeout: Duration::from_secs(10),
+        timeout: Duration::from_secs(30),
         attempts: 2,
         first_delay: Duration::from_millis(10),
         longest_delay: Duration::from_millis(20),
