@@ -540,12 +540,10 @@ impl Engine {
     /// When the journal can't be read.
     pub async fn runs(&self) -> Result<Vec<RunView>, EngineError> {
         let runs = self.journal.runs().await?;
-        let mut views: Vec<_> = runs
-            .into_iter()
-            .map(|summary| self.view_of(summary))
-            .collect::<Result<_, _>>()?;
-        views.sort_by(|a, b| b.run.cmp(&a.run));
-        Ok(views)
+        // The journal has them in the order in which they began, which their names are not
+        // within a second.
+        let newest = runs.into_iter().rev();
+        newest.map(|summary| self.view_of(summary)).collect()
     }
 
     /// One run.

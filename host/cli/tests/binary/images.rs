@@ -69,6 +69,8 @@ fn an_image_is_tried_with_a_command_whose_exit_code_is_kept() {
         .run(&["image", "try", &image, "--", "is-it-there"])
         .expect(3);
     assert_eq!(tried.out, "no\n");
+    // An image that isn't there is whose mistake it is who names it.
+    desk.run(&["image", "delete", "m-nope", "--yes"]).expect(2);
     let status = desk.run(&["local", "status"]).expect(0);
     assert!(!status.out.contains("instance  i-"), "{}", status.out);
 }

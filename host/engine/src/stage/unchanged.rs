@@ -244,6 +244,7 @@ fn in_words(age: SignedDuration) -> String {
         (hours @ 48.., _) => format!("{} days", hours / 24),
         (hours @ 2.., _) => format!("{hours} hours"),
         (_, minutes @ 2..) => format!("{minutes} minutes"),
+        _ if age.as_secs() == 1 => "1 second".into(),
         _ => format!("{} seconds", age.as_secs()),
     }
 }

@@ -25,7 +25,7 @@ use crate::event::{Kind, Status};
 use crate::operation::Operation;
 use crate::pipeline::{Desk, Halt, Progress};
 use crate::stage::distribute::{Distributed, Placed};
-use crate::trouble::Trouble;
+use crate::trouble::{Problem, Trouble};
 use crate::{Scope, Stop, answer};
 
 /// What is to be done to an image of the run's region.
@@ -173,10 +173,13 @@ async fn own_image(scope: &Scope, desk: &Desk<'_>, image: &ImageId) -> Result<Im
     let operation = Operation::ecs(desk.region, &request).map_err(Stop::Failed)?;
     let found = answer::<DescribeImages>(scope.scope("look").run(operation).await?)?;
     let wrong = |problem: &str, hint: &str| {
-        Stop::Failed(Trouble::State {
+        let problem = Problem {
             subject: format!("image {image} in {}", desk.region),
             problem: problem.into(),
             hint: Some(hint.into()),
+        };
+        Stop::Failed(Trouble::Inputs {
+            problems: vec![problem],
         })
     };
     match found.images.image.into_iter().next() {

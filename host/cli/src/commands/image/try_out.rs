@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
+use darkroom_engine::carry::wrap::quote;
 use darkroom_engine::manifest::Manifest;
 use darkroom_engine::verb::{ImageVerb, TryImage};
 use darkroom_engine::{Outcome, Tried};
@@ -21,8 +22,8 @@ use crate::workshop;
 
 /// Try an image: a shell or a command on an instance that is gone afterwards
 ///
-/// The exit code is that of the command. Words after `--` are joined with spaces and run
-/// by sh as root; quote what shall stay together.
+/// The exit code is that of the command, which root runs. One word after `--` is a line for
+/// sh; several are a program and its arguments, each as it is.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom image try m-bp1abc\n  \
@@ -45,7 +46,7 @@ pub(crate) struct Try {
 impl Try {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let doing = self.image.decide()?;
-        let command = Some(self.command.join(" ")).filter(|command| !command.is_empty());
+        let command = line(&self.command);
         let place = doing.place();
         let question = format!("Start an instance in {place}, which is billed while it is there?");
         let driving = match &command {
@@ -68,6 +69,18 @@ impl Try {
                 Ok(code)
             }
             _ => workshop::tell(&outcome, terminal),
+        }
+    }
+}
+
+/// What sh runs: one word as it is, several as a program and its arguments.
+fn line(words: &[String]) -> Option<String> {
+    match words {
+        [] => None,
+        [line] => Some(line.clone()).filter(|line| !line.is_empty()),
+        words => {
+            let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
+            Some(words.join(" "))
         }
     }
 }
@@ -134,5 +147,19 @@ fn print(outcome: &Outcome, terminal: &Terminal) {
     if let Ok(mut log) = std::fs::File::open(log) {
         // A log that can't be printed whole is no reason for another exit code.
         drop(Terminal::copy(&mut log));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_words_stay_what_they_are() {
+        let of = |words: &[&str]| line(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["a | b"]).unwrap(), "a | b");
+        let several = of(&["sh", "-c", "exit 9; echo \"x\""]).unwrap();
+        assert_eq!(several, r#"'sh' '-c' 'exit 9; echo "x"'"#);
     }
 }
