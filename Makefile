@@ -37,6 +37,7 @@ help:
 	echo 'make bench  figures, as ratios to raw floors and to peers in the same run'
 
 demo: setup base
+	$(DARKROOM) update --template examples/01-web-server/image.yaml
 	$(DARKROOM) build examples/01-web-server/image.yaml
 
 test: setup base check guests tests
