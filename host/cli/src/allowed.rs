@@ -111,7 +111,9 @@ fn digest(folder: &Path, words: &[String]) -> String {
         part(&Sha256::digest(&bytes));
     }
     let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn list(file: &Path) -> io::Result<Vec<String>> {

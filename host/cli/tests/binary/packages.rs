@@ -96,10 +96,9 @@ fn every_verb_has_the_documented_keys() {
             .lines()
             .skip(at + 2)
             .take_while(|line| !line.is_empty());
-        let keys: String = keys.map(|line| format!("{} ", line.trim())).collect();
-        let keys = keys.replace(", ", " ");
         let mut keys: Vec<_> = keys
-            .split_whitespace()
+            .flat_map(|line| line.trim().split(", "))
+            .map(|key| key.trim_end_matches(','))
             .chain(["v"])
             .map(str::to_owned)
             .collect();
