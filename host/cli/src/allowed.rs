@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use darkroom_engine::Checked;
+use darkroom_engine::carry::wrap::hex;
 use darkroom_template::SecretFrom;
 use sha2::{Digest as _, Sha256};
 
