@@ -111,10 +111,7 @@ fn digest(folder: &Path, words: &[String]) -> String {
     if let Some(bytes) = program.and_then(|program| std::fs::read(folder.join(program)).ok()) {
         part(&Sha256::digest(&bytes));
     }
-    let digest = hash.finalize();
-    digest
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    hex(&hash.finalize())
 }
 
 fn list(file: &Path) -> io::Result<Vec<String>> {
