@@ -130,6 +130,7 @@ pub(crate) enum Verb {
     Fmt(commands::fmt::Fmt),
     Schema(commands::schema::Schema),
     Fetch(commands::fetch::Fetch),
+    Bundle(commands::bundle::Bundle),
     Update(commands::update::Update),
     Resume(commands::resume::Resume),
     Runs(commands::runs::Runs),
@@ -161,6 +162,7 @@ impl Verb {
             Self::Plan(plan) => &plan.template,
             Self::Validate(validate) => &validate.template,
             Self::Fetch(fetch) => &fetch.template,
+            Self::Bundle(bundle) => &bundle.template,
             _ => return PathBuf::from("."),
         };
         folder_of(&template.template)

@@ -41,6 +41,19 @@ pub struct Checked {
     pub warnings: Vec<Mistake>,
 }
 
+/// A file or folder beside a template that a build reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// Where it lies, as the template writes it.
+    pub path: String,
+    /// A file's bytes, or a tar archive of a folder.
+    pub bytes: Arc<Vec<u8>>,
+    /// Whether it is an archive.
+    pub is_folder: bool,
+    /// Permission bits of a file; those of an archive are in it.
+    pub mode: u32,
+}
+
 /// One item of `build` or of `test`.
 pub(crate) enum BuildPart {
     Component(Part),
@@ -159,6 +172,33 @@ impl Checked {
             Ok(()) => Ok(lock.clone()),
             Err(mistakes) => Err(mistakes),
         }
+    }
+
+    /// The files of the template's folder that a build reads, for whoever carries the
+    /// template elsewhere: components by path, and what it copies.
+    pub fn needed(&self) -> Vec<Needed> {
+        let components = self
+            .bytes
+            .iter()
+            .filter(|(label, _)| label.starts_with("./"));
+        let components = components.map(|(path, bytes)| Needed {
+            path: path.clone(),
+            bytes: Arc::new(bytes.clone()),
+            is_folder: false,
+            mode: 0o644,
+        });
+        let copies = self.copied().filter_map(|(index, copied)| {
+            let Some(BuildItem::Copy(copy)) = self.resolved.build.get(index) else {
+                return None;
+            };
+            Some(Needed {
+                path: copy.from.value.clone(),
+                bytes: Arc::clone(&copied.bytes),
+                is_folder: copied.is_folder,
+                mode: copied.mode,
+            })
+        });
+        components.chain(copies).collect()
     }
 
     /// What the template copies, by its place among the items of `build`.

@@ -52,7 +52,7 @@ pub mod tags;
 mod trouble;
 pub mod verb;
 
-pub use check::{CheckWith, Checked, check};
+pub use check::{CheckWith, Checked, Needed, check};
 pub use cloud::Pace;
 pub use engine::{
     Begin, BeginVerb, Drive, Engine, EngineError, FailedAt, Header, OnFailure, Outcome, RunView,

@@ -32,6 +32,7 @@ build:
   - uses: acme:sysctl@1
     with: { settings: { kernel.dmesg_restrict: 1 } }
   - copy: { from: motd, to: /etc/motd }
+  - copy: { from: ./site/, to: /srv/site/ }
 test:
   - uses: acme:service@1.0.*
     with: { name: cron }
@@ -79,16 +80,23 @@ impl Told {
 
 /// A house whose user knows where `acme` is.
 fn house(registry: &Registry) -> House {
+    let house = empty_house();
+    let config = format!("[registries]\nacme = \"{}/team\"\n", registry.host);
+    house.write("home/.config/darkroom/config.toml", &config);
+    house.write("t/image.yaml", TEMPLATE);
+    house.write("t/motd", "hello\n");
+    house.write("t/site/index.html", "<h1>3</h1>\n");
+    house.write("key.pem", KEY);
+    house
+}
+
+/// A house in which there is nothing yet.
+fn empty_house() -> House {
     let house = House::new(Driver::Sim);
     // A cache of packages of its own; what is compiled is everybody's.
     let compiled = cache().join("compiled");
     std::fs::create_dir_all(&compiled).unwrap();
     std::os::unix::fs::symlink(&compiled, house.make("cache").join("compiled")).unwrap();
-    let config = format!("[registries]\nacme = \"{}/team\"\n", registry.host);
-    house.write("home/.config/darkroom/config.toml", &config);
-    house.write("t/image.yaml", TEMPLATE);
-    house.write("t/motd", "hello\n");
-    house.write("key.pem", KEY);
     house
 }
 
@@ -209,6 +217,13 @@ fn a_template_of_three_packages_is_resolved_locked_verified_and_built() {
     let versions = run(&house, &["component", "versions", "acme:files"]).exits(0);
     assert_eq!(versions.out, "1.1.0  yanked: broken\n1.0.0\n");
 
+    // A bundle carries all of it, the same bytes each time.
+    for bundle in ["one.tar", "two.tar"] {
+        run(&house, &["bundle", "t", "-o", bundle]).exits(0);
+    }
+    let bundle = std::fs::read(house.path("one.tar")).unwrap();
+    assert!(bundle == std::fs::read(house.path("two.tar")).unwrap());
+
     // Without the registry the cache is enough; what isn't in it says so.
     registry.stop();
     run(
@@ -225,6 +240,39 @@ fn a_template_of_three_packages_is_resolved_locked_verified_and_built() {
     run(&house, &["build", "t"])
         .exits(5)
         .says(&["the connection was refused"]);
+    elsewhere(&bundle);
+}
+
+/// Builds from a bundle where there is nothing else: another house, and no registry.
+fn elsewhere(bundle: &[u8]) {
+    let house = empty_house();
+    std::fs::write(house.path("web.tar"), bundle).unwrap();
+    trust(&house, "signed");
+    let built = run(&house, &["build", "web.tar"]).exits(0);
+    assert!(!built.err.contains("Pulled"), "{}", built.err);
+    assert!(!house.path("darkroom.lock").exists());
+    run(&house, &["resume", "last"]).exits(2);
+
+    // Its own policy judges: other keys, and nothing is built.
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/registry/tests/fixtures");
+    let other = std::fs::read_to_string(fixtures.join("cosign.pub")).unwrap();
+    house.write("home/.config/darkroom/acme.pub", &other);
+    run(&house, &["build", "web.tar", "--refresh"])
+        .exits(2)
+        .says(&["acme:files@1.0.0", "trust.yaml:3"]);
+    trust(&house, "signed");
+
+    // One that was altered is noticed, wherever it was.
+    let mut altered = bundle.to_vec();
+    let component = altered
+        .windows(4)
+        .position(|four| four == b"\0asm")
+        .unwrap();
+    altered[component + 100] ^= 1;
+    std::fs::write(house.path("altered.tar"), altered).unwrap();
+    run(&house, &["build", "altered.tar"])
+        .exits(2)
+        .says(&["was altered"]);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `darkroom build`: from a template to a tested image, in one go.
 
+use std::sync::Arc;
+
 use clap::Args;
 use darkroom_engine::components::{Packages, Shelf};
 use darkroom_engine::{Begin, CheckWith, Checked, Engine};
-use darkroom_template::lock::Lock;
+use darkroom_registry::resolve::Mode;
+use darkroom_template::lock::{Lock, Pinning};
 use darkroom_template::{Cloud, ResolveWith};
 
 use super::plan;
@@ -12,11 +15,11 @@ use crate::args::{TemplateArgs, Where};
 use crate::driving::{Driving, FailureArgs};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::packages::{self, Pinned, Request};
+use crate::packages::{self, Pinned, Request, Unpacked, is_bundle};
 use crate::places::lock_file::LockFile;
 use crate::places::roots::Roots;
 use crate::places::shipped::Shipped;
-use crate::places::template_file::TemplateFile;
+use crate::places::template_file::{TemplateFile, folder_of};
 use crate::planned::{self, Detail};
 use crate::scaffold::OneLineArgs;
 use crate::secrets;
@@ -24,7 +27,7 @@ use crate::settings::{Config, Settings};
 use crate::terminal::{Consent, Terminal};
 use crate::workshop;
 
-/// Build an image from a template, test it, and distribute it
+/// Build an image from a template or a bundle, test it, and distribute it
 ///
 /// The run is journaled: if this process is killed, `darkroom resume` goes on where it
 /// was and leaves nothing behind. Ctrl-C cancels the run and cleans up.
@@ -62,6 +65,10 @@ pub(crate) struct Build {
 
 impl Build {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let given = &self.template.template;
+        let bundle = is_bundle(given)
+            .then(|| Unpacked::open(given))
+            .transpose()?;
         let file = match self.one_line.template() {
             Some(text) if self.one_line.print => {
                 Terminal::raw(text.as_bytes());
@@ -71,9 +78,20 @@ impl Build {
                 terminal.note(&text);
                 TemplateFile::of_command_line(text)
             }
-            None => TemplateFile::read(&self.template.template)?,
+            None => match &bundle {
+                Some(bundle) => TemplateFile::read(&bundle.template())?,
+                None => TemplateFile::read(&self.template.template)?,
+            },
         };
-        let config = Config::load(&file.folder)?;
+        // Secrets' files lie beside a bundle, which holds none, and settings are the user's.
+        let folder = match &bundle {
+            Some(_) => folder_of(&self.template.template),
+            None => file.folder.clone(),
+        };
+        let config = match &bundle {
+            Some(_) => Config::of_user()?,
+            None => Config::load(&folder)?,
+        };
         let settings = Settings::of(&self.place, &config)?;
         let after_failure = self.after.decide(&config, terminal)?;
         let consent = Consent::from(self.yes || settings.cloud == Cloud::Local);
@@ -95,20 +113,27 @@ impl Build {
             lock: &before
                 .as_ref()
                 .map_or_else(Lock::default, |file| file.lock.clone()),
-            mode: self.pinned.mode(),
+            mode: match &bundle {
+                Some(_) => Mode::Offline,
+                None => self.pinned.mode(),
+            },
             moves: None,
-            cache: None,
+            cache: bundle.as_ref().map(|bundle| Arc::clone(&bundle.cache)),
         };
         let checked = check(&engine, &request, terminal).await?;
         let lock = match before {
             Some(before) => {
-                let pinned = checked.pin(&before.lock, self.pinned.pinning())?;
+                let pinning = match &bundle {
+                    Some(_) => Pinning::Locked,
+                    None => self.pinned.pinning(),
+                };
+                let pinned = checked.pin(&before.lock, pinning)?;
                 Some((pinned, before))
             }
             None => None,
         };
         remind(&engine, &checked, terminal).await?;
-        if !allowed(&checked, &file.folder, &roots, self.yes, terminal).await? {
+        if !allowed(&checked, &folder, &roots, self.yes, terminal).await? {
             terminal.note("nothing was started");
             return Ok(exit::CANCELLED);
         }
@@ -128,7 +153,7 @@ impl Build {
         }
         let cloud = workshop::cloud(&settings, &roots).await?;
         // A resume asks for the files of secrets from another folder.
-        let folder = std::path::absolute(&file.folder).map_err(Failure::internal)?;
+        let folder = std::path::absolute(&folder).map_err(Failure::internal)?;
         let begin = Begin {
             file: &file.name,
             folder: &folder,

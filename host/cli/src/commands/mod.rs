@@ -2,6 +2,7 @@
 //! came of it to the terminal; logic that two verbs need lives outside of this folder.
 
 pub(crate) mod build;
+pub(crate) mod bundle;
 pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod component;
@@ -66,6 +67,7 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Build(build) => build.run(terminal).await,
         Verb::Plan(plan) => plan.run(terminal).await,
         Verb::Validate(validate) => validate.run(terminal).await,
+        Verb::Bundle(bundle) => bundle.run(terminal).await,
         Verb::Fetch(fetch) => fetch.run(terminal).await,
         Verb::Update(update) => update.run(terminal).await,
         Verb::Resume(resume) => resume.run(terminal).await,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! config.toml, darkroom.toml, wkg's and docker's files ─ sources ─> client, policy, cache
+//! template, all of the above ─ bundle ─> one file
 //! template ─ wanted ─> names and requirements ─ resolved, as darkroom.lock pins them ─> engine
 //! ```
 //!
@@ -9,9 +10,11 @@
 //! files and variables that it must not read itself, and what people are told. The verbs
 //! in `commands` are the only users.
 
+mod bundle;
 mod failure;
 mod sources;
 mod wanted;
 
+pub(crate) use bundle::{Bundle, Unpacked, is_bundle};
 pub(crate) use sources::{cache, client, policy};
 pub(crate) use wanted::{Pinned, Request, resolve};

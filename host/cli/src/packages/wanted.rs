@@ -115,21 +115,18 @@ pub(crate) async fn resolve(
     if request.mode != Mode::Offline && wanted.iter().any(|(_, one)| one.locked.is_none()) {
         terminal.note("Resolving packages");
     }
-    let answers = match request.moves {
-        None => {
-            let all: Vec<_> = wanted.iter().map(|(_, wanted)| wanted.clone()).collect();
-            resolver.resolve_all(&all, request.mode).await
+    let answers = if request.moves.is_none() {
+        let all: Vec<_> = wanted.iter().map(|(_, wanted)| wanted.clone()).collect();
+        resolver.resolve_all(&all, request.mode).await
+    } else {
+        let mut answers = Vec::new();
+        for (_, wanted) in &wanted {
+            answers.push(match wanted.locked {
+                Some(_) => resolver.resolve(wanted, request.mode).await,
+                None => resolver.newest(wanted).await,
+            });
         }
-        Some(_) => {
-            let mut answers = Vec::new();
-            for (_, wanted) in &wanted {
-                answers.push(match wanted.locked {
-                    Some(_) => resolver.resolve(wanted, request.mode).await,
-                    None => resolver.newest(wanted).await,
-                });
-            }
-            answers
-        }
+        answers
     };
     for ((named, _), answer) in wanted.into_iter().zip(answers) {
         let shelved = match answer {

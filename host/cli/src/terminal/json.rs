@@ -93,6 +93,11 @@ const SHAPES: &[Shape] = &[
         keys: "package, version, registry, digest, signer, pulled",
     },
     Shape {
+        verb: "bundle",
+        lines: "one line",
+        keys: "file, bytes, packages",
+    },
+    Shape {
         verb: "cache list",
         lines: "one line a package",
         keys: "package, version, registry, digest, bytes, used",

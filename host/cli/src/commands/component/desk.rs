@@ -101,7 +101,7 @@ impl Desk {
         let attached = self.client.signatures(located, &digest, &referrers).await?;
         let signatures: Vec<_> = attached
             .iter()
-            .filter_map(|one| one.to_signature())
+            .filter_map(darkroom_registry::referrers::Attachment::to_signature)
             .collect();
         let package = self.client.registries().package_at(located);
         let version = version_of(reference, inspected);

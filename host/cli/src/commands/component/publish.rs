@@ -29,8 +29,8 @@ use crate::terminal::Terminal;
 /// published once: other content under it is refused. The SBOM and the build statement
 /// that lie beside the file are attached to it.
 ///
-/// The password of a key is asked for, or taken from DARKROOM_KEY_PASSWORD or
-/// COSIGN_PASSWORD.
+/// The password of a key is asked for, or taken from `DARKROOM_KEY_PASSWORD` or
+/// `COSIGN_PASSWORD`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom component publish greeting.wasm --sign cosign.key\n  \

@@ -1,0 +1,81 @@
+//! `darkroom bundle`: a template with all that a build of it needs, in one file.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use serde_json::json;
+
+use super::build::check_with;
+use super::component::size;
+use crate::args::{TemplateArgs, Where};
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::packages::{self, Bundle as Contents, Pinned, Request};
+use crate::places::lock_file::LockFile;
+use crate::places::roots::Roots;
+use crate::places::template_file::TemplateFile;
+use crate::settings::{Config, Settings};
+use crate::terminal::Terminal;
+use crate::workshop;
+
+/// Put a template and all that a build of it needs into one file, for a place without a network
+///
+/// The template, what it copies, its lock, and the packages with their signatures are in
+/// it; the same input gives the same bytes. `darkroom build FILE` builds from it alone, and
+/// judges the packages by its own trust.yaml. Secrets are not in it.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    darkroom bundle image.yaml -o web.tar\n  \
+    darkroom build web.tar")]
+pub(crate) struct Bundle {
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    pinned: Pinned,
+    /// The file of the bundle
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    out: PathBuf,
+}
+
+impl Bundle {
+    pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let file = TemplateFile::read(&self.template.template)?;
+        let config = Config::load(&file.folder)?;
+        let settings = Settings::of(&self.place, &config)?;
+        let roots = Roots::of_process()?;
+        let engine = workshop::open(&roots).await?;
+        let before = LockFile::read(&file.folder)?;
+        let request = Request {
+            file: &file,
+            template: &self.template,
+            settings: &settings,
+            config: &config,
+            roots: &roots,
+            lock: &before.lock,
+            mode: self.pinned.mode(),
+            moves: None,
+            cache: None,
+        };
+        let resolved = packages::resolve(&request, terminal).await?;
+        let checked = check_with(&engine, &request, &resolved.shelf, terminal)?;
+        let lock = checked.pin(&before.lock, self.pinned.pinning())?;
+        before.write(&lock)?;
+        let bundle = Contents {
+            template: &file.text,
+            lock: &lock,
+            files: checked.needed(),
+            packages: &resolved.taken,
+        };
+        let bytes = bundle.write(&self.out)?;
+        let count = resolved.taken.len();
+        terminal.json(&json!({ "file": self.out, "bytes": bytes, "packages": count }));
+        terminal.line(format!(
+            "{}  {}, {count} packages",
+            self.out.display(),
+            size(bytes)
+        ));
+        Ok(exit::DONE)
+    }
+}
