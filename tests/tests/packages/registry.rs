@@ -24,7 +24,7 @@ impl Registry {
         if !folders.any(|folder| folder.join("docker-registry").is_file()) {
             let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
             assert!(!ci, "not run: the package docker-registry is missing");
-            eprintln!("not run: the package docker-registry is missing");
+            println!("not run: the package docker-registry is missing");
             return None;
         }
         // Between choosing a port and using it another process may take it.
