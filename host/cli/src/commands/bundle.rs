@@ -18,11 +18,12 @@ use crate::settings::{Config, Settings};
 use crate::terminal::Terminal;
 use crate::workshop;
 
-/// Put a template and all that a build of it needs into one file, for a place without a network
+/// Put a template and all that its build needs into one file
 ///
-/// The template, what it copies, its lock, and the packages with their signatures are in
-/// it; the same input gives the same bytes. `darkroom build FILE` builds from it alone, and
-/// judges the packages by its own trust.yaml. Secrets are not in it.
+/// It is for places without a network: the template, what it copies, its lock, and the
+/// packages with their signatures are in it; the same input gives the same bytes.
+/// `darkroom build FILE` builds from it alone, and judges the packages by its own
+/// trust.yaml. Secrets are not in it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom bundle image.yaml -o web.tar\n  \

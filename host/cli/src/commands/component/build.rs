@@ -11,7 +11,7 @@ use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
 use crate::terminal::Terminal;
 
-/// Make a package of a Rust crate, a workspace of crates, or what another toolchain compiled
+/// Make a package of a Rust crate, a workspace, or what another toolchain compiled
 ///
 /// A crate is compiled; the WebAssembly target is added where it is missing. A file, a core
 /// module or a component as .wasm or .wat, is taken as it is: what has no type gets that of
