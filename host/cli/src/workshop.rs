@@ -268,7 +268,13 @@ fn summary(outcome: &Outcome, terminal: &Terminal) {
         .duration_since(manifest.started)
         .as_secs_f64();
     terminal.line("");
-    terminal.line(format!("{} in {}", manifest.status.word(), seconds(took)));
+    let how = if manifest.unchanged {
+        ", unchanged: nothing was built,"
+    } else {
+        ""
+    };
+    let word = manifest.status.word();
+    terminal.line(format!("{word}{how} in {}", seconds(took)));
     let images = images(manifest);
     if let (Some(name), false) = (&manifest.image_name, images.is_empty()) {
         terminal.line(format!("  image     {name}"));
