@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
@@ -17,6 +18,7 @@ pub struct Seat {
     child: Child,
     keys: File,
     screen: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
 }
 
 impl Seat {
@@ -42,7 +44,7 @@ impl Seat {
         let screen = Arc::new(Mutex::new(String::new()));
         let mut read = File::from(ours.try_clone().unwrap());
         let shown = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The kernel says by an error that nobody holds the other end any more.
             while let Ok(count @ 1..) = read.read(&mut bytes) {
@@ -54,6 +56,7 @@ impl Seat {
             child,
             keys: File::from(ours),
             screen,
+            reader,
         }
     }
 
@@ -75,6 +78,9 @@ impl Seat {
     /// Waits for the program's end; its exit code and all that it has shown.
     pub fn ends(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
-        (code, self.screen())
+        // What it wrote last may not have been read yet.
+        self.reader.join().unwrap();
+        let screen = self.screen.lock().unwrap().clone();
+        (code, screen)
     }
 }

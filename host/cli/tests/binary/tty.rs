@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::pty::OpenptFlags;
@@ -17,6 +18,7 @@ struct Seat {
     child: Child,
     keys: File,
     screen: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
 }
 
 impl Seat {
@@ -44,7 +46,7 @@ impl Seat {
         let screen = Arc::new(Mutex::new(String::new()));
         let mut read = File::from(ours.try_clone().unwrap());
         let shown = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The kernel says by an error that nobody holds the other end any more.
             while let Ok(count @ 1..) = read.read(&mut bytes) {
@@ -56,6 +58,7 @@ impl Seat {
             child,
             keys: File::from(ours),
             screen,
+            reader,
         }
     }
 
@@ -82,7 +85,10 @@ impl Seat {
 
     fn ends(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
-        (code, self.screen())
+        // What it wrote last may not have been read yet.
+        self.reader.join().unwrap();
+        let screen = self.screen.lock().unwrap().clone();
+        (code, screen)
     }
 }
 
