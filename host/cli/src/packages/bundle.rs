@@ -29,6 +29,12 @@ use tempfile::TempDir;
 use crate::component::{self, FileError};
 use crate::failure::Failure;
 
+/// The bytes of a bundle's files: a small file may unpack to a full disk.
+const MOST_BYTES: u64 = 8 << 30;
+
+/// Its files, for the same reason.
+const MOST_ENTRIES: usize = 100_000;
+
 /// The first file of a bundle, by which it is known.
 const INDEX: &str = "darkroom-bundle.json";
 const VERSION: u32 = 1;
@@ -203,15 +209,40 @@ pub(crate) fn is_bundle(path: &Path) -> bool {
     read.is_ok() && start.starts_with(INDEX.as_bytes()) && &start[257..262] == b"ustar"
 }
 
+/// Whether a bundle has something of this kind at this path.
+fn belongs(at: &Path, kind: EntryType) -> bool {
+    let parts: Option<Vec<_>> = at
+        .components()
+        .map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    match parts.as_deref() {
+        Some([INDEX] | ["blobs", "sha256", _] | ["template", TEMPLATE | FILE_NAME]) => {
+            kind == EntryType::Regular
+        }
+        Some(["template", _, ..]) => matches!(
+            kind,
+            EntryType::Regular | EntryType::Directory | EntryType::Symlink
+        ),
+        _ => false,
+    }
+}
+
 /// A bundle in a folder that goes with this value.
 pub(crate) struct Unpacked {
     folder: TempDir,
+    /// Where the cache lies.
+    _packages: TempDir,
     /// Its packages.
     pub(crate) cache: Arc<Cache>,
 }
 
 impl Unpacked {
-    /// Unpacks a bundle. Nothing of it can be written outside of the folder.
+    /// Unpacks a bundle. It may come from anybody: nothing is taken but what a bundle has,
+    /// links only among the files that the template copies, and nothing is written
+    /// outside of the folder.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let not = |error: io::Error| BundleError::Not {
             path: path.to_owned(),
@@ -226,9 +257,19 @@ impl Unpacked {
         })?;
         let folder = tempfile::tempdir().map_err(Failure::config)?;
         let mut archive = Archive::new(file);
-        for entry in archive.entries().map_err(not)? {
+        let mut left = MOST_BYTES;
+        for (number, entry) in archive.entries().map_err(not)?.enumerate() {
             let mut entry = entry.map_err(not)?;
-            // What would lead out of the folder is passed over, and missed below.
+            let size = entry.size();
+            if number == MOST_ENTRIES || size > left {
+                return Err(not(io::Error::other("it holds too much")).into());
+            }
+            left -= size;
+            let at = entry.path().map_err(not)?.into_owned();
+            if !belongs(&at, entry.header().entry_type()) {
+                let what = format!("it holds {at:?}, which is no part of one");
+                return Err(not(io::Error::other(what)).into());
+            }
             entry.unpack_in(folder.path()).map_err(not)?;
         }
         let mut index = Vec::new();
@@ -243,7 +284,9 @@ impl Unpacked {
             }
             .into());
         }
-        let cache = Cache::open(&folder.path().join("packages"), Limit { bytes: u64::MAX })?;
+        // In a folder of its own: the cache removes what lies about in its place.
+        let packages = tempfile::tempdir().map_err(Failure::config)?;
+        let cache = Cache::open(packages.path(), Limit { bytes: u64::MAX })?;
         let blob = |digest: &Digest| -> Result<Vec<u8>, Failure> {
             let file = folder.path().join("blobs/sha256").join(digest.hex());
             match std::fs::read(file) {
@@ -281,6 +324,7 @@ impl Unpacked {
         }
         Ok(Self {
             folder,
+            _packages: packages,
             cache: Arc::new(cache),
         })
     }
@@ -288,5 +332,52 @@ impl Unpacked {
     /// Its template.
     pub(crate) fn template(&self) -> PathBuf {
         self.folder.path().join("template").join(TEMPLATE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bundle with one more entry, opened.
+    fn opened(path: &str, kind: EntryType, target: Option<&Path>) -> Result<Unpacked, String> {
+        let index = br#"{"version":1,"packages":[]}"#;
+        let mut tar = Builder::new(Vec::new());
+        file(&mut tar, Path::new(INDEX), index, 0o644).unwrap();
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        header.set_mode(0o755);
+        match target {
+            Some(target) => tar.append_link(&mut header, path, target).unwrap(),
+            None => tar.append_data(&mut header, path, io::empty()).unwrap(),
+        }
+        let place = tempfile::tempdir().unwrap();
+        let bundle = place.path().join("web.tar");
+        std::fs::write(&bundle, tar.into_inner().unwrap()).unwrap();
+        Unpacked::open(&bundle).map_err(|failure| failure.error.to_string())
+    }
+
+    #[test]
+    fn a_bundle_cannot_reach_what_is_not_its_own() {
+        let outside = tempfile::tempdir().unwrap();
+        let drafts = outside.path().join("drafts");
+        std::fs::create_dir(&drafts).unwrap();
+        std::fs::write(drafts.join("mine"), "").unwrap();
+        let link = Some(outside.path());
+        for (path, kind, target) in [
+            ("packages", EntryType::Symlink, link),
+            ("blobs", EntryType::Symlink, link),
+            ("template", EntryType::Symlink, link),
+            ("template/image.yaml", EntryType::Symlink, link),
+            ("template/x", EntryType::Link, link),
+            ("template/x", EntryType::Fifo, None),
+            ("elsewhere/x", EntryType::Regular, None),
+        ] {
+            let refused = opened(path, kind, target).err().unwrap_or_default();
+            assert!(refused.contains("no part of one"), "{path}: {refused}");
+        }
+        assert!(drafts.join("mine").exists());
+        assert!(opened("template/site/link", EntryType::Symlink, link).is_ok());
     }
 }
