@@ -180,7 +180,7 @@ fn a_name_a_key_a_region_and_a_source_that_are_not_right() {
     house.write("image.yaml", &template.replace("taken", "free"));
     let region = ["build", "--region", "cn-mars"];
     run(&house, &region)
-        .exits(5)
+        .exits(2)
         .says(&["cn-mars", "InvalidRegionId.NotFound", "check --region"]);
     let account = ["build", "--account", "frist"];
     run(&house, &account)
