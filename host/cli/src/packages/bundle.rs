@@ -267,7 +267,7 @@ impl Unpacked {
             left -= size;
             let at = entry.path().map_err(not)?.into_owned();
             if !belongs(&at, entry.header().entry_type()) {
-                let what = format!("it holds {at:?}, which is no part of one");
+                let what = format!("it holds {}, which is no part of one", at.display());
                 return Err(not(io::Error::other(what)).into());
             }
             entry.unpack_in(folder.path()).map_err(not)?;
