@@ -36,12 +36,15 @@ fn stranger() -> Option<(House, PathBuf)> {
     Some((house, archive))
 }
 
+/// The base of the cache is shared: another test's cloud may give a file of it another
+/// name meanwhile, which `tar` sees as a change and tells by exit code 1.
 fn tar(archive: &Path, options: &[&str], folder: &Path, names: &[&str]) {
     let mut command = Command::new("tar");
-    command.args(["--create", "--numeric-owner", "--xattrs", "--file"]);
+    command.args(["--create", "--numeric-owner", "--xattrs"]);
+    command.args(["--warning=no-file-changed", "--file"]);
     command.arg(archive).args(options).arg("--directory");
-    let status = command.arg(folder).args(names).status();
-    assert!(status.unwrap().success());
+    let code = command.arg(folder).args(names).status().unwrap().code();
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
 }
 
 /// Imports something, and gives what is said of the base.
