@@ -19,9 +19,10 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::action::Action;
-use crate::credentials::Credentials;
+use crate::credentials::Keyring;
+use crate::credentials::keyring::KeyError;
 use crate::endpoint::{Endpoint, EndpointError, Resolver};
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::http::HttpResponse;
 use crate::id::RegionId;
 use crate::params::{Params, to_params};
@@ -49,7 +50,7 @@ pub struct Client {
 
 struct Inner {
     transport: Arc<dyn Transport>,
-    credentials: Credentials,
+    keyring: Keyring,
     resolver: Resolver,
     generation: SignatureGeneration,
     retry: Retry,
@@ -118,15 +119,16 @@ impl Builder {
 }
 
 impl Client {
-    /// Begins a client that calls with these credentials.
+    /// Begins a client that calls with these credentials: fixed ones, or a keyring that has
+    /// them renewed.
     pub fn builder(
         transport: Arc<dyn Transport>,
-        credentials: Credentials,
+        keyring: impl Into<Keyring>,
         resolver: Resolver,
     ) -> Builder {
         let inner = Inner {
             transport,
-            credentials,
+            keyring: keyring.into(),
             resolver,
             generation: SignatureGeneration::default(),
             retry: Retry::default(),
@@ -183,12 +185,19 @@ impl Client {
         // its delays in a loop of our own are the same.
         let mut delays = self.inner.retry.backoff().build();
         let mut attempts = 0;
+        let mut renewed = false;
         loop {
             attempts += 1;
             let failure = match self.inner.attempt(&what).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            // A key that had ended had no effect. Once, and at once: a second one that has
+            // ended too was not granted to us, or the clock is wrong.
+            if failure.renew && !renewed {
+                renewed = true;
+                continue;
+            }
             let Some(delay) = delays.next().filter(|_| failure.repeat) else {
                 return Err(failure.into_error(&what, attempts));
             };
@@ -224,11 +233,14 @@ struct Failure {
     cause: Cause,
     repeat: bool,
     wait: Option<Duration>,
+    /// The key had ended, and another one may be had.
+    renew: bool,
 }
 
 #[derive(Debug)]
 enum Cause {
     Endpoint(EndpointError),
+    Keys(KeyError),
     Transport(TransportError),
     Api(Box<ApiError>),
     Response {
@@ -237,12 +249,19 @@ enum Cause {
     },
 }
 
+impl Cause {
+    fn is_ended_key(&self) -> bool {
+        matches!(self, Self::Api(error) if error.code == ErrorCode::InvalidSecurityTokenExpired)
+    }
+}
+
 impl Failure {
     fn final_(cause: Cause) -> Self {
         Self {
             cause,
             repeat: false,
             wait: None,
+            renew: false,
         }
     }
 
@@ -250,6 +269,11 @@ impl Failure {
         let (action, region) = (what.action.to_owned(), what.region.clone());
         match self.cause {
             Cause::Endpoint(source) => CallError::Endpoint {
+                action,
+                region,
+                source,
+            },
+            Cause::Keys(source) => CallError::Keys {
                 action,
                 region,
                 source,
@@ -282,6 +306,10 @@ impl Inner {
         let endpoint = self.endpoint(what.region).await;
         let endpoint = endpoint.and_then(|found| found.of_version(what.version, what.region));
         let endpoint = endpoint.map_err(|error| Failure::final_(Cause::Endpoint(error)))?;
+        let credentials = self.keyring.credentials().await.map_err(|error| Failure {
+            repeat: error.passing,
+            ..Failure::final_(Cause::Keys(error))
+        })?;
         let nonce = (self.nonce)();
         let call = Call {
             scheme: endpoint.scheme(),
@@ -294,11 +322,17 @@ impl Inner {
             user_agent: &self.user_agent,
         };
         let request = match self.generation {
-            SignatureGeneration::Rpc => rpc::sign(&call, &self.credentials),
-            SignatureGeneration::Acs3 => acs3::sign(&call, &self.credentials),
+            SignatureGeneration::Rpc => rpc::sign(&call, &credentials),
+            SignatureGeneration::Acs3 => acs3::sign(&call, &credentials),
         };
         match self.transport.send(request).await {
-            Ok(response) => read(what, response),
+            Ok(response) => match read(what, response) {
+                Err(failure) if failure.cause.is_ended_key() => {
+                    let renew = self.keyring.ended(&credentials).await;
+                    Err(Failure { renew, ..failure })
+                }
+                other => other,
+            },
             Err(error) => {
                 if matches!(error, TransportError::ConnectionRefused { .. }) {
                     self.endpoints().remove(what.region);
@@ -306,8 +340,7 @@ impl Inner {
                 let safe = error.is_unseen() || retry::may_repeat(what.action, what.params);
                 Err(Failure {
                     repeat: error.is_retryable() && safe,
-                    cause: Cause::Transport(error),
-                    wait: None,
+                    ..Failure::final_(Cause::Transport(error))
                 })
             }
         }
@@ -346,8 +379,7 @@ fn read(what: &What<'_>, response: HttpResponse) -> Result<Value, Failure> {
         let problem = "it is not an error of ECS".to_owned();
         return Err(Failure {
             repeat: fault && may_repeat(),
-            cause: Cause::Response { response, problem },
-            wait: None,
+            ..Failure::final_(Cause::Response { response, problem })
         });
     };
     let fault = fault || error.code.is_fault();
@@ -362,6 +394,7 @@ fn read(what: &What<'_>, response: HttpResponse) -> Result<Value, Failure> {
     Err(Failure {
         cause: Cause::Api(Box::new(error)),
         repeat,
+        renew: false,
         wait: wait.map(|wait| Duration::from_millis(wait).min(LONGEST_WAIT)),
     })
 }

@@ -1,11 +1,18 @@
 //! Whose calls they are: a key, its secret, and a token when the key is temporary.
 //!
+//! - [`Credentials`]: what one call is signed with.
+//! - [`keyring`]: what a client asks for them, which has temporary ones renewed.
+//!
 //! Nothing is read from the environment or from files here: the caller hands in what
 //! it found there. A secret shows itself in no `Debug` output and has no `Display`.
+
+pub mod keyring;
 
 use std::fmt;
 
 use serde::Deserialize;
+
+pub use keyring::Keyring;
 
 /// The variable of the key's id.
 pub const VARIABLE_ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";

@@ -17,7 +17,8 @@ use darkroom_ecs::action::{
     DeleteImage, DescribeInstances, DescribeRegions, RebootInstance, RunInstances, StopInstance,
 };
 use darkroom_ecs::client::{CallError, Client, Retry};
-use darkroom_ecs::credentials::{Credentials, Secret};
+use darkroom_ecs::credentials::keyring::{Granted, KeyError, Source};
+use darkroom_ecs::credentials::{Credentials, Keyring, Secret};
 use darkroom_ecs::endpoint::{self, Endpoint, EndpointError, Resolver};
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::http::{HttpRequest, HttpResponse};
@@ -161,6 +162,125 @@ fn client_of(
         }))
         .build();
     (client, waits)
+}
+
+/// Grants a key with another id each time, all with the secret of [`credentials`].
+struct Granting(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Source for Granting {
+    async fn grant(&self, _: Timestamp) -> Result<Granted, KeyError> {
+        let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Granted {
+            credentials: Credentials {
+                access_key_id: format!("STS.{count}"),
+                security_token: Some(Secret::new(format!("token-{count}"))),
+                ..credentials()
+            },
+            expires: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        "the test".into()
+    }
+}
+
+/// How long the client waited, and the keys and tokens that it came with.
+type Came = (Vec<u128>, Vec<(String, Option<String>)>);
+
+async fn with_renewed_keys(script: Vec<Answer>) -> (Result<(), CallError>, Came) {
+    let server = Server::answering(script).await;
+    let source = Arc::new(Granting(AtomicUsize::new(0)));
+    let keyring = Keyring::renewed(source, Arc::new(Timestamp::now));
+    let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let noted = Arc::clone(&waits);
+    let client = Client::builder(http(), keyring, server.resolver())
+        .retry(Retry::never())
+        .sleep(Arc::new(move |wait| {
+            noted.lock().unwrap().push(wait);
+            futures::future::ready(()).boxed()
+        }))
+        .build();
+    let outcome = client.call(&region(), &run_instances()).await.map(drop);
+    let asked = server.asked();
+    let keys = asked
+        .into_iter()
+        .map(|claims| (claims.access_key_id, claims.security_token))
+        .collect();
+    (outcome, (millis(&waits), keys))
+}
+
+#[tokio::test]
+async fn a_key_that_ended_is_renewed_and_the_call_made_again_once() {
+    let key = |count: u32| (format!("STS.{count}"), Some(format!("token-{count}")));
+    let ended = || error(403, "InvalidSecurityToken.Expired");
+    let (outcome, came) = with_renewed_keys(vec![ended(), made()]).await;
+    outcome.unwrap();
+    assert_eq!(came, (vec![], vec![key(1), key(2)]));
+
+    let (outcome, came) = with_renewed_keys(vec![ended(), ended()]).await;
+    let failure = outcome.unwrap_err();
+    assert_eq!(
+        failure.code(),
+        Some(&ErrorCode::InvalidSecurityTokenExpired)
+    );
+    assert!(!failure.may_have_happened(), "{failure:?}");
+    assert_eq!(came.1.len(), 2);
+
+    // Fixed keys can't be renewed.
+    let server = Server::answering([ended()]).await;
+    let (client, _) = client(http(), server.resolver());
+    let failure = client.call(&region(), &run_instances()).await.unwrap_err();
+    assert!(failure.hint().unwrap().contains("get a new one"));
+    assert_eq!(server.asked().len(), 1);
+}
+
+/// Grants nothing.
+struct Nothing {
+    passing: bool,
+    asked: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Source for Nothing {
+    async fn grant(&self, _: Timestamp) -> Result<Granted, KeyError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Err(KeyError {
+            source_name: self.describe(),
+            problem: "no".into(),
+            hint: Some("ask nicely".into()),
+            passing: self.passing,
+        })
+    }
+
+    fn describe(&self) -> String {
+        "the test".into()
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_sent() {
+    for (passing, attempts) in [(true, 3), (false, 1)] {
+        let server = Server::answering([]).await;
+        let asked = AtomicUsize::new(0);
+        let source = Arc::new(Nothing { passing, asked });
+        let keyring = Keyring::renewed(Arc::clone(&source) as _, Arc::new(Timestamp::now));
+        let retry = Retry {
+            attempts: 3,
+            ..Retry::default()
+        };
+        let client = Client::builder(http(), keyring, server.resolver())
+            .retry(retry)
+            .sleep(Arc::new(|_| futures::future::ready(()).boxed()))
+            .build();
+        let failure = client.call(&region(), &run_instances()).await.unwrap_err();
+        assert!(matches!(failure, CallError::Keys { .. }), "{failure:?}");
+        assert_eq!(failure.hint().as_deref(), Some("ask nicely"));
+        assert_eq!(failure.is_unavailable(), passing);
+        assert_eq!(source.asked.load(Ordering::SeqCst), attempts);
+        assert_eq!(server.asked().len(), 0);
+    }
 }
 
 fn region() -> RegionId {

@@ -40,6 +40,18 @@ pub enum Trouble {
         /// The causes, outermost first.
         cause: String,
     },
+    /// There was no key to sign a call with.
+    #[error("{action} in {region} could not be signed: {problem}")]
+    Keys {
+        /// The action.
+        action: String,
+        /// The region.
+        region: String,
+        /// Where keys were asked for and what came of it; never a secret.
+        problem: String,
+        /// What to do, if that is known.
+        hint: Option<String>,
+    },
     /// The agent of an instance did not do what it was asked.
     #[error("instance {instance}: the agent did not {act}: {info} ({code})")]
     Agent {
@@ -185,9 +197,10 @@ impl Trouble {
     /// What to do about it, for the line under the error.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::State { hint, .. } | Self::Boot { hint, .. } | Self::Secret { hint, .. } => {
-                hint.clone()
-            }
+            Self::State { hint, .. }
+            | Self::Boot { hint, .. }
+            | Self::Secret { hint, .. }
+            | Self::Keys { hint, .. } => hint.clone(),
             Self::Inputs { problems } => {
                 let hints: Vec<_> = problems.iter().filter_map(|one| one.hint.clone()).collect();
                 (!hints.is_empty()).then(|| hints.join("\n"))
@@ -213,6 +226,9 @@ fn refused_hint(code: &str) -> Option<String> {
         }
         "SignatureDoesNotMatch" | "InvalidAccessKeyId.NotFound" | "IncompleteSignature" => {
             "check the access key id and secret of the account"
+        }
+        "InvalidSecurityToken.Expired" => {
+            "the temporary key has ended: get a new one, or use a profile that is renewed, then resume the run"
         }
         "InvalidImageId.NotFound" | "InvalidImage.NotFound" => {
             "an image is found only in its own region and account: `darkroom image list` shows them"
@@ -264,12 +280,21 @@ pub fn of_call(action: &str, region: &str, error: &CallError) -> Failure<Trouble
                 message: source.message.clone(),
                 request_id: source.request_id.clone(),
             };
-            if source.code.is_retryable() {
+            // A key that has ended ends nothing: with another one a resume goes on, and
+            // without one nothing could be undone either.
+            let ended = source.code == ErrorCode::InvalidSecurityTokenExpired;
+            if source.code.is_retryable() || ended {
                 Failure::Unavailable(trouble)
             } else {
                 Failure::Final(trouble)
             }
         }
+        CallError::Keys { source, .. } => Failure::Unavailable(Trouble::Keys {
+            action: action.into(),
+            region: region.into(),
+            problem: source.to_string(),
+            hint: source.hint.clone(),
+        }),
         other => Failure::Unavailable(Trouble::Unreachable {
             action: action.into(),
             region: region.into(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::credentials::keyring::KeyError;
 use crate::endpoint::EndpointError;
 use crate::error::{ApiError, ErrorCode};
 use crate::id::RegionId;
@@ -33,6 +34,16 @@ pub enum CallError {
         region: RegionId,
         /// Why.
         source: EndpointError,
+    },
+    /// There is no key to sign the call with. Nothing was sent.
+    #[error("{action} in {region}: no keys to sign it with")]
+    Keys {
+        /// The action.
+        action: String,
+        /// The region.
+        region: RegionId,
+        /// Why.
+        source: KeyError,
     },
     /// No answer came.
     #[error("{action} in {region} had no answer{}", after(*attempts))]
@@ -121,7 +132,7 @@ impl CallError {
     /// before it is made again.
     pub fn may_have_happened(&self) -> bool {
         match self {
-            Self::Request { .. } | Self::Endpoint { .. } => false,
+            Self::Request { .. } | Self::Endpoint { .. } | Self::Keys { .. } => false,
             Self::Transport { source, .. } => !source.is_unseen(),
             Self::Api { source, .. } => source.http_status >= 500 || source.code.is_fault(),
             Self::Response { .. } => true,
@@ -134,6 +145,7 @@ impl CallError {
         match self {
             Self::Request { .. } => false,
             Self::Endpoint { .. } | Self::Transport { .. } => true,
+            Self::Keys { source, .. } => source.passing,
             Self::Api { source, .. } => source.http_status >= 500 || source.code.is_retryable(),
             Self::Response { status, .. } => *status >= 500,
         }
@@ -143,6 +155,7 @@ impl CallError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Transport { source, .. } => transport_hint(source)?.to_owned(),
+            Self::Keys { source, .. } => return source.hint.clone(),
             Self::Api { source, action, .. } => return api_hint(action, source),
             Self::Response { .. } => {
                 "something between here and ECS may have answered, such as a proxy".to_owned()
