@@ -80,20 +80,7 @@ impl Client {
         let inspected = self.inspect(from).await?;
         let here = inspected.manifest.digest;
         let there = self.find(to).await?.map(|found| found.digest);
-        let before = match there {
-            None => Before::Nothing,
-            Some(there) if there == here => Before::Same,
-            Some(there) if force => Before::Other(there),
-            Some(there) => {
-                let reference = to.clone();
-                let error = PublishError::Exists {
-                    reference,
-                    there,
-                    here,
-                };
-                return Err(error.into());
-            }
-        };
+        let before = Before::of(to, there, here, force)?;
         let (source, target) = (&from.located, &to.located);
         let limit = self.settings().component_limit;
         self.copy_blobs(source, target, &inspected.manifest, limit)

@@ -269,6 +269,19 @@ impl Layout {
         let version = self.annotations.get("org.opencontainers.image.version");
         version.map(String::as_str)
     }
+
+    /// What it says that it is called, where that is something else than `name`.
+    pub fn other_name(&self, name: &PackageName) -> Option<String> {
+        let said = self.annotations.get(PACKAGE_ANNOTATION)?;
+        (*said != name.to_string()).then(|| shortened(said))
+    }
+
+    /// The version that it says it has, where that is another than `version`. Signatures
+    /// know digests, so only this keeps an old version from being offered as a new one.
+    pub fn other_version(&self, version: &Version) -> Option<String> {
+        let said = self.version()?;
+        (said.parse().ok().as_ref() != Some(version)).then(|| shortened(said))
+    }
 }
 
 /// What isn't a package.

@@ -74,8 +74,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`PullError`]. A package that says it has another version than its tag is
-    /// refused: signatures know digests, so only this keeps an old one from being offered
-    /// under a new tag.
+    /// refused.
     pub async fn inspect(&self, reference: &OciReference) -> Result<Inspected, PullError> {
         let manifest = self.manifest(reference).await?;
         let wrong = |source| PullError::Layout {
@@ -83,12 +82,12 @@ impl Client {
             source,
         };
         let layout = layout::parse(&manifest).map_err(wrong)?;
-        if let (At::Tag(tag), Some(found)) = (&reference.at, layout.version())
+        if let At::Tag(tag) = &reference.at
             && let Some(expected) = layout::version(tag)
-            && found.parse().ok().as_ref() != Some(&expected)
+            && let Some(found) = layout.other_version(&expected)
         {
             return Err(wrong(LayoutError::Version {
-                found: crate::name::shortened(found),
+                found,
                 expected: expected.to_string(),
             }));
         }

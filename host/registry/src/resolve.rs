@@ -11,9 +11,12 @@
 //! will do, not yanked ──> pull + signatures ──> judge ──> cache ──> package
 //! ```
 //!
-//! The policy judges every package each time, from wherever it comes. What it refuses is
-//! not kept. A lock's digest is that of the file, so a package may come from a mirror:
-//! the configured place is asked first, then the one that the lock names.
+//! The policy judges every package each time, from wherever it comes, and so is what the
+//! manifest says about its name and version compared: a row of the cache may come from a
+//! bundle, and is its sender's claim. What is refused is not kept. A lock's digest is that
+//! of the file, so a package may come from a mirror: the configured place is asked first,
+//! then the one that the lock names. What isn't locked comes from the configured place
+//! alone, also out of the cache: a name means another package in another registry.
 //!
 //! The engine gets what this returns; locks and templates are read and written by
 //! others. Whether a file is a component is judged by who loads it.
@@ -27,13 +30,14 @@ use semver::Version;
 use crate::cache::{self, Cache, CacheError, Contents, Found, Key};
 use crate::client::{Client, Fault, RegistryError};
 use crate::config::Source;
+use crate::config::well_known::Base;
 use crate::digest::Digest;
-use crate::layout::{self, Layout};
+use crate::layout::{self, Layout, LayoutError};
 use crate::name::{Located, OciReference, PackageName};
 use crate::pull::{Inspected, PullError};
 use crate::referrers::{Attachment, Referrer};
 use crate::requirement::{Requirement, newest};
-use crate::sign::Signature;
+use crate::sign::{KeyId, Signature};
 use crate::trust::{Candidate, Policy, Refusal, Signer, Verdict};
 use crate::versions::NoVersion;
 
@@ -71,6 +75,8 @@ pub struct Locked {
     pub digest: Digest,
     /// Where it came from.
     pub located: Option<Located>,
+    /// Who had signed it then, as far as that was verified.
+    pub signer: Option<KeyId>,
 }
 
 /// A package that may be used.
@@ -92,7 +98,7 @@ pub struct Package {
     pub contents: Contents,
     /// What its manifest says about it.
     pub annotations: BTreeMap<String, String>,
-    /// Whether a registry was asked.
+    /// Whether its file came from a registry just now.
     pub pulled: bool,
     /// What should be told, although the package may be used.
     pub warnings: Vec<String>,
@@ -123,6 +129,14 @@ pub enum ResolveError {
         name: PackageName,
         /// The version that is locked, or the requirement.
         version: Option<String>,
+    },
+    /// Nothing is locked, and only a host that may not be asked says where the package is.
+    #[error("where {host} keeps {name} is not known offline")]
+    Unplaced {
+        /// Its name.
+        name: PackageName,
+        /// The host with the `.well-known` file.
+        host: String,
     },
     /// The registry has other bytes under the version than were locked.
     #[error(transparent)]
@@ -174,6 +188,11 @@ impl ResolveError {
                 "build once without `--locked`, and keep darkroom.lock with the template".into()
             }
             Self::NotCached { .. } => "run `darkroom fetch` with a connection".into(),
+            Self::Unplaced { .. } => {
+                "build once with a connection, so that darkroom.lock pins it, \
+                                      or name its registry in [registries]"
+                    .into()
+            }
             Self::Moved(moved) => format!(
                 "somebody has published it again; ask who publishes it, and if it is right, run \
                  `darkroom update {}`",
@@ -217,6 +236,28 @@ impl Chosen<'_> {
 
     fn reference(&self) -> OciReference {
         self.located.tagged(layout::tag(self.version))
+    }
+
+    /// Whether a manifest says of itself that it is this one, or nothing.
+    fn is(&self, layout: &Layout) -> Result<(), ResolveError> {
+        if let Some(found) = layout.other_name(self.name) {
+            return Err(ResolveError::OtherName {
+                name: self.name.clone(),
+                located: self.located.clone(),
+                found,
+            });
+        }
+        match layout.other_version(self.version) {
+            None => Ok(()),
+            Some(found) => Err(PullError::Layout {
+                reference: Box::new(self.reference()),
+                source: LayoutError::Version {
+                    found,
+                    expected: self.version.to_string(),
+                },
+            }
+            .into()),
+        }
     }
 }
 
@@ -280,7 +321,10 @@ impl Resolver {
             let subject = inspected.manifest.digest;
             let referrers = self.client.referrers(&located, &subject).await?;
             if self.client.yanked(&located, &referrers).await?.is_none() {
-                return self.take(&chosen, inspected, Some(referrers)).await;
+                return match self.kept_as(&chosen, &inspected).await {
+                    Some(package) => Ok(package),
+                    None => self.take(&chosen, inspected, Some(referrers)).await,
+                };
             }
             left.retain(|one| *one != version);
             yanked.push(version);
@@ -295,7 +339,28 @@ impl Resolver {
         .into())
     }
 
+    /// What was looked at, out of the cache: only if nothing is to be said against it. A
+    /// signature may have been attached since, and a cache that can't be read is no reason
+    /// not to have a package.
+    async fn kept_as(&self, chosen: &Chosen<'_>, inspected: &Inspected) -> Option<Package> {
+        let component = inspected.layout.component.digest;
+        let kept = self.kept(chosen, Some(component)).await.ok().flatten()?;
+        let same = kept.manifest_digest == inspected.manifest.digest;
+        (same && kept.warnings.is_empty()).then_some(kept)
+    }
+
     async fn locked(
+        &self,
+        name: &PackageName,
+        locked: &Locked,
+        mode: Mode,
+    ) -> Result<Package, ResolveError> {
+        let mut package = self.pinned(name, locked, mode).await?;
+        package.warnings.extend(lost_signer(&package, locked));
+        Ok(package)
+    }
+
+    async fn pinned(
         &self,
         name: &PackageName,
         locked: &Locked,
@@ -314,8 +379,9 @@ impl Resolver {
                 located,
             };
             match self.kept(&chosen, Some(locked.digest)).await {
-                // Signed since, perhaps.
-                Err(ResolveError::Refused(refusal)) => refused = Some(refusal),
+                // Signed since, perhaps; or a row that says what isn't so, and will be
+                // replaced by the one of what is pulled.
+                Err(error) if is_of_the_row(&error) => refused = Some(error),
                 Ok(None) => {}
                 other => {
                     return other
@@ -325,7 +391,7 @@ impl Resolver {
             }
         }
         if mode == Mode::Offline {
-            return Err(refused.map_or_else(|| not_cached(name, locked), ResolveError::Refused));
+            return Err(refused.unwrap_or_else(|| not_cached(name, locked)));
         }
         let mut failure = None;
         let configured = match self.client.locate(name).await {
@@ -374,15 +440,26 @@ impl Resolver {
         self.take(&chosen, inspected, None).await
     }
 
-    /// The newest version in the cache that will do.
+    /// The newest version in the cache that will do, of those that came from where the
+    /// package is now.
     async fn newest_kept(&self, wanted: &Wanted) -> Result<Package, ResolveError> {
         let name = wanted.name.to_string();
+        let (place, host) = self.offline_place(&wanted.name)?;
         let cache = Arc::clone(&self.cache);
         let entries = blocking(move || cache.list()).await?;
-        let mine = entries
+        let (mine, others): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .filter(|entry| entry.key.package == name);
+            .filter(|entry| entry.key.package == name)
+            .partition(|entry| entry.key.registry == place.to_string());
+        if let Some(host) = host
+            && mine.is_empty()
+            && !others.is_empty()
+        {
+            let name = wanted.name.clone();
+            return Err(ResolveError::Unplaced { name, host });
+        }
         let mut kept: Vec<(Version, cache::Entry)> = mine
+            .into_iter()
             .filter_map(|entry| Some((entry.key.version.parse().ok()?, entry)))
             .collect();
         kept.sort_by(|one, other| one.0.cmp(&other.0));
@@ -394,14 +471,32 @@ impl Resolver {
         let version = newest(wanted.requirement.as_ref(), &versions).ok_or_else(nothing)?;
         let entry = kept.iter().rev().find(|(one, _)| one == version);
         let entry = entry.map(|(_, entry)| entry).ok_or_else(nothing)?;
-        let located = entry.key.registry.parse().map_err(|_| nothing())?;
         let chosen = Chosen {
             name: &wanted.name,
             version,
-            located: &located,
+            located: &place,
         };
         let kept = self.kept(&chosen, Some(entry.component)).await?;
         kept.ok_or_else(nothing)
+    }
+
+    /// Where a package is without asking anybody. For one whose host says it, the host
+    /// itself, which is right where it has no such file, and its name.
+    fn offline_place(&self, name: &PackageName) -> Result<(Located, Option<String>), ResolveError> {
+        match self.client.registries().source(name) {
+            Ok(Source::Fixed(base)) => Ok((base.locate(name), None)),
+            Ok(Source::WellKnown(host)) => {
+                let place = Base::of_host(host.clone()).locate(name);
+                Ok((place, Some(host)))
+            }
+            Err(error) => Err(RegistryError {
+                doing: "find the registry of",
+                subject: name.to_string(),
+                registry: String::new(),
+                fault: Box::new(Fault::Nowhere(error)),
+            }
+            .into()),
+        }
     }
 
     /// From the cache, judged; `None` if it isn't there, or was altered.
@@ -440,14 +535,8 @@ impl Resolver {
         referrers: Option<Vec<Referrer>>,
     ) -> Result<Package, ResolveError> {
         let layout = inspected.layout.clone();
-        let said = layout.annotations.get(layout::PACKAGE_ANNOTATION);
-        if let Some(found) = said.filter(|said| **said != chosen.name.to_string()) {
-            return Err(ResolveError::OtherName {
-                name: chosen.name.clone(),
-                located: chosen.located.clone(),
-                found: crate::name::shortened(found),
-            });
-        }
+        // Before its file is pulled.
+        chosen.is(&layout)?;
         let subject = inspected.manifest.digest;
         let reference = chosen.reference();
         let signatures = async {
@@ -485,6 +574,7 @@ impl Resolver {
         layout: &Layout,
         pulled: bool,
     ) -> Result<Package, ResolveError> {
+        chosen.is(layout)?;
         let manifest_digest = Digest::of(&contents.manifest);
         let signatures: Vec<Signature> = contents.signatures();
         let verdict = self.policy.judge(&Candidate {
@@ -522,6 +612,31 @@ fn is_elsewhere(error: &ResolveError) -> bool {
         return false;
     };
     matches!(*error.fault, Fault::NotFound) || error.fault.may_pass()
+}
+
+/// Whether another may be right where this row of the cache is not.
+fn is_of_the_row(error: &ResolveError) -> bool {
+    matches!(
+        error,
+        ResolveError::Refused(_)
+            | ResolveError::OtherName { .. }
+            | ResolveError::Pull(PullError::Layout { .. })
+    )
+}
+
+/// What is to be told if a package isn't signed any more by whom the lock knows.
+fn lost_signer(package: &Package, locked: &Locked) -> Option<String> {
+    let before = locked.signer?;
+    let Package { name, version, .. } = package;
+    match package.signer.as_ref().map(|signer| signer.id) {
+        Some(now) if now == before => None,
+        Some(now) => Some(format!(
+            "{name}@{version} is signed by {now}; darkroom.lock knows it from {before}"
+        )),
+        None => Some(format!(
+            "darkroom.lock knows {name}@{version} as signed by {before}; that is not verified here"
+        )),
+    }
 }
 
 fn not_cached(name: &PackageName, locked: &Locked) -> ResolveError {

@@ -131,7 +131,7 @@ pub(crate) async fn resolve(
     for ((named, _), answer) in wanted.into_iter().zip(answers) {
         let shelved = match answer {
             Ok(package) => {
-                tell(&package, request.lock, terminal);
+                tell(&package, terminal);
                 let shelved = shelved(&package);
                 if !resolved.taken.contains(&package) {
                     resolved.taken.push(package);
@@ -243,6 +243,7 @@ fn wanted(request: &Request<'_>, named: &Named) -> Result<Wanted, Failure> {
                 version: pinned.version.parse()?,
                 digest: pinned.digest.parse()?,
                 located: pinned.registry.as_deref().and_then(|at| at.parse().ok()),
+                signer: pinned.signer.as_deref().and_then(|id| id.parse().ok()),
             })
         })
         .transpose()
@@ -256,7 +257,7 @@ fn wanted(request: &Request<'_>, named: &Named) -> Result<Wanted, Failure> {
 }
 
 /// One line for what was pulled, and whatever should be known.
-fn tell(package: &Package, lock: &Lock, terminal: &Terminal) {
+fn tell(package: &Package, terminal: &Terminal) {
     let called = format!("{}@{}", package.name, package.version);
     if package.pulled {
         let signed = match &package.signer {
@@ -267,18 +268,6 @@ fn tell(package: &Package, lock: &Lock, terminal: &Terminal) {
     }
     for warning in &package.warnings {
         terminal.note(format!("warning: {warning}"));
-    }
-    let digest = package.digest.to_string();
-    let mut pinned = lock.components().iter();
-    let pinned = pinned.find(|one| one.name == package.name.to_string() && one.digest == digest);
-    let before = pinned.and_then(|one| one.signer.as_deref());
-    let now = package.signer.as_ref().map(|signer| signer.id.to_string());
-    if let (Some(before), Some(now)) = (before, now)
-        && before != now
-    {
-        terminal.note(format!(
-            "warning: {called} is signed by {now}; darkroom.lock knows it from {before}"
-        ));
     }
 }
 

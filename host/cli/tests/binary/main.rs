@@ -9,6 +9,7 @@ mod exits;
 mod images;
 mod interrupts;
 mod manners;
+mod named;
 mod packages;
 mod server;
 mod tty;

@@ -216,21 +216,22 @@ impl Registries {
         }
     }
 
-    /// Which package a repository holds, by the entries that say where packages are.
+    /// Which package a repository holds: the one whose name leads there, by what is
+    /// configured. `.well-known` files aren't asked for, so one that says another place
+    /// than its host isn't known here: whoever has the name that was asked for uses that.
     pub fn package_at(&self, located: &Located) -> Option<PackageName> {
-        let mapped = self
-            .wkg
-            .namespaces
-            .values()
-            .chain(self.wkg.packages.values());
-        let bases = self
-            .own
-            .values()
-            .chain(mapped.filter_map(|one| one.base.as_ref()));
-        bases
-            .filter(|base| base.registry == located.registry)
-            .find_map(|base| base.package(&located.repository))
-            .or_else(|| Base::of_host("").package(&located.repository))
+        let mappings = self.wkg.namespaces.values();
+        let mapped = mappings.chain(self.wkg.packages.values());
+        let bases = self.own.values();
+        let bases = bases.chain(mapped.filter_map(|one| one.base.as_ref()));
+        let plain = Base::of_host(&located.registry);
+        let names = bases.filter_map(|base| base.package(&located.repository));
+        let mut names = names.chain(plain.package(&located.repository));
+        names.find(|name| match self.source(name) {
+            Ok(Source::Fixed(base)) => base.locate(name) == *located,
+            Ok(Source::WellKnown(host)) => Base::of_host(host).locate(name) == *located,
+            Err(_) => false,
+        })
     }
 
     /// How a host is reached.
@@ -305,6 +306,18 @@ mod tests {
         assert_eq!(placed("fixed:x"), "ghcr.io/f/fixed/x");
         let located: Located = "own.example/team/both/x".parse().expect("a place");
         assert_eq!(all.package_at(&located), Some(name("both:x")));
+        let at = |place: &str| all.package_at(&place.parse().expect("a place"));
+        assert_eq!(at("ghcr.io/f/fixed/x"), Some(name("fixed:x")));
+        assert_eq!(at("acme.example/acme/x"), Some(name("acme:x")));
+        // A place that looks like a package's, but isn't where its name leads.
+        for other in [
+            "evil.example/acme/x",
+            "own.example/team/other/x",
+            "wkg.example/both/x",
+            "ghcr.io/f/acme/x",
+        ] {
+            assert_eq!(at(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use darkroom_registry::client::{Client, Fault};
 use darkroom_registry::config::docker::Docker;
 use darkroom_registry::config::wkg::{Options, Wkg};
 use darkroom_registry::config::{Credentials, Registries, Secret};
+use darkroom_registry::publish::With;
 
 fn wrong() -> Credentials {
     Credentials::Basic {
@@ -42,7 +43,7 @@ async fn https_with_a_certificate_of_ones_own() {
             &place,
             component(5 << 20),
             &metadata("acme:x", "1.0.0"),
-            false,
+            &With::default(),
         )
         .await;
     let published = published.expect("published");
@@ -104,7 +105,7 @@ async fn names_and_passwords() {
     let docker = Docker::parse(&config, "config.json", Vec::new()).expect("read");
     let client = Client::new(Registries::new().with_docker(docker), hasty());
     let published = client
-        .publish(&place, component(9), &said, false)
+        .publish(&place, component(9), &said, &With::default())
         .await
         .expect("published");
     assert_eq!(client.versions(&place).await.expect("listed").len(), 1);
@@ -126,7 +127,7 @@ async fn names_and_passwords() {
             "{text}"
         );
         let error = client
-            .publish(&place, component(9), &said, false)
+            .publish(&place, component(9), &said, &With::default())
             .await
             .expect_err(expected);
         let text = shown(&error, &error.hint());
@@ -154,7 +155,7 @@ async fn tokens() {
     let said = metadata("acme:x", "1.0.0");
     let client = client_as(&server.host, ada());
     let published = client
-        .publish(&place, component(9), &said, false)
+        .publish(&place, component(9), &said, &With::default())
         .await
         .expect("published");
     client.pull(&published.reference).await.expect("pulled");
@@ -173,7 +174,12 @@ async fn tokens() {
         .await
         .expect("anybody may read");
     let error = anybody
-        .publish(&place, component(8), &metadata("acme:x", "1.1.0"), false)
+        .publish(
+            &place,
+            component(8),
+            &metadata("acme:x", "1.1.0"),
+            &With::default(),
+        )
         .await;
     let error = error.expect_err("anybody may not write");
     assert!(
@@ -203,7 +209,12 @@ async fn a_token_that_grew_old_is_replaced() {
     let client = client_as(&proxy.host, ada());
     let place = server.at("acme/x");
     let published = anybody()
-        .publish(&place, component(9), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(9),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let mut reference = published.expect("published").reference;
     reference.located.registry.clone_from(&proxy.host);

@@ -7,6 +7,7 @@ use crate::server::{Kind, Server, anybody, component, metadata};
 use darkroom_registry::cache::{Cache, Limit};
 use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
+use darkroom_registry::publish::With;
 use darkroom_registry::resolve::{Locked, Mode, Resolver, Wanted};
 use darkroom_registry::trust::Policy;
 
@@ -24,7 +25,7 @@ async fn thirty_packages_cold_and_warm() {
         let place = server.at(&format!("acme/p{at}"));
         let said = metadata(&name, "1.0.0");
         publisher
-            .publish(&place, component(200_000 + at), &said, false)
+            .publish(&place, component(200_000 + at), &said, &With::default())
             .await
             .expect("published");
         wanted.push(Wanted {
@@ -54,6 +55,7 @@ async fn thirty_packages_cold_and_warm() {
             version: package.version,
             digest: package.digest,
             located: Some(package.located),
+            signer: None,
         };
         locked.push(Wanted {
             locked: Some(entry),

@@ -1,7 +1,7 @@
 //! Copies between two registries, with signatures and what is attached to attachments.
 
 use crate::server::{Kind, Server, anybody, component, metadata, shown};
-use darkroom_registry::publish::Before;
+use darkroom_registry::publish::{Before, With};
 use darkroom_registry::referrers::Attachment;
 use darkroom_registry::sign::{
     Bundle, Claims, LEGACY_SIGNATURE_ANNOTATION, LegacySignature, PrivateKey,
@@ -19,7 +19,12 @@ async fn a_mirror_has_the_same_digests_and_signatures() {
     let client = anybody();
     let (from, to) = (first.at("acme/x"), second.at("mirror/acme/x"));
     let published = client
-        .publish(&from, component(5000), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &from,
+            component(5000),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);
@@ -97,11 +102,11 @@ async fn a_copy_replaces_nothing_unless_forced() {
     let (from, to) = (server.at("a/x"), server.at("b/x"));
     let said = metadata("acme:x", "1.0.0");
     let source = client
-        .publish(&from, component(1), &said, false)
+        .publish(&from, component(1), &said, &With::default())
         .await
         .expect("published");
     client
-        .publish(&to, component(2), &said, false)
+        .publish(&to, component(2), &said, &With::default())
         .await
         .expect("published");
     let target = to.tagged("1.0.0");

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
 use darkroom_registry::name::OciReference;
+use darkroom_registry::publish::With;
 
 /// A registry with a package, and a proxy before it.
 struct Scene {
@@ -25,7 +26,7 @@ impl Scene {
         let place = server.at("acme/x");
         let said = metadata("acme:x", "1.0.0");
         let published = anybody()
-            .publish(&place, component(100_000), &said, false)
+            .publish(&place, component(100_000), &said, &With::default())
             .await;
         let mut reference = published.expect("published").reference;
         let proxy = Proxy::start(&server.host).await;
@@ -164,7 +165,7 @@ async fn what_passes_is_waited_for() {
         let said = metadata("acme:x", &version);
         let published = scene
             .client
-            .publish(&place, component(part.len()), &said, false)
+            .publish(&place, component(part.len()), &said, &With::default())
             .await;
         published.expect(part);
     }
@@ -173,7 +174,12 @@ async fn what_passes_is_waited_for() {
         .breaks("POST", Fault::Status(403, None, "no"), 1);
     let error = scene
         .client
-        .publish(&place, component(77), &metadata("acme:x", "2.0.0"), false)
+        .publish(
+            &place,
+            component(77),
+            &metadata("acme:x", "2.0.0"),
+            &With::default(),
+        )
         .await;
     let error = error.expect_err("forbidden");
     assert!(
@@ -364,7 +370,12 @@ async fn credentials_do_not_follow_a_redirect() {
     let place = server.at("acme/x");
     let publisher = client_as(&server.host, ada());
     let published = publisher
-        .publish(&place, component(100), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(100),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let mut reference = published.expect("published").reference;
     // The other host has the blob without asking who wants it.
@@ -373,7 +384,12 @@ async fn credentials_do_not_follow_a_redirect() {
     };
     let mirror = open.at("acme/x");
     anybody()
-        .publish(&mirror, component(100), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &mirror,
+            component(100),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await
         .expect("published");
     let first = Proxy::start(&server.host).await;
@@ -410,7 +426,7 @@ async fn credentials_do_not_follow_a_redirect() {
     let other = metadata("acme:x", "1.1.0");
     drop(
         client
-            .publish(&reference.located, component(101), &other, false)
+            .publish(&reference.located, component(101), &other, &With::default())
             .await,
     );
     assert!(

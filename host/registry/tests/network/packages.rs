@@ -1,10 +1,14 @@
 //! Publish, pull, versions, search: each against a real registry.
 
+use crate::proxy::{Fault, Proxy};
 use crate::server::{Kind, Server, anybody, component, metadata, shown};
 use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
 use darkroom_registry::digest::Digest;
-use darkroom_registry::publish::Before;
+use darkroom_registry::name::Located;
+use darkroom_registry::publish::{Before, With};
+use darkroom_registry::referrers::{Attachment, Referrer};
+use darkroom_registry::sign::{Bundle, Claims, PrivateKey, Statement, Subject};
 
 #[tokio::test]
 async fn what_is_published_is_pulled_byte_for_byte() {
@@ -17,7 +21,7 @@ async fn what_is_published_is_pulled_byte_for_byte() {
     let file = component(9 << 20);
     let said = metadata("acme:hardening", "1.2.0+b.1");
     let published = client
-        .publish(&place, file.clone(), &said, false)
+        .publish(&place, file.clone(), &said, &With::default())
         .await
         .expect("published");
     assert_eq!(published.before, Before::Nothing);
@@ -42,7 +46,7 @@ async fn what_is_published_is_pulled_byte_for_byte() {
 
     // The same again is the same, and by another client too.
     let again = anybody()
-        .publish(&place, file, &said, false)
+        .publish(&place, file, &said, &With::default())
         .await
         .expect("nothing to do");
     assert_eq!(
@@ -60,11 +64,11 @@ async fn a_version_stays_what_it_is_unless_forced() {
     let place = server.at("acme/x");
     let said = metadata("acme:x", "1.0.0");
     let first = client
-        .publish(&place, component(10), &said, false)
+        .publish(&place, component(10), &said, &With::default())
         .await
         .expect("published");
     let error = client
-        .publish(&place, component(11), &said, false)
+        .publish(&place, component(11), &said, &With::default())
         .await
         .expect_err("refused");
     let text = shown(&error, &error.hint()).replace(&server.host, "HOST");
@@ -77,7 +81,15 @@ async fn a_version_stays_what_it_is_unless_forced() {
         "{text}"
     );
     let forced = client
-        .publish(&place, component(11), &said, true)
+        .publish(
+            &place,
+            component(11),
+            &said,
+            &With {
+                force: true,
+                ..With::default()
+            },
+        )
         .await
         .expect("forced");
     assert_eq!(forced.before, Before::Other(first.manifest_digest));
@@ -96,7 +108,7 @@ async fn a_version_stays_what_it_is_unless_forced() {
     };
     let small = Client::new(Registries::new(), small);
     let error = small
-        .publish(&place, component(11), &said, false)
+        .publish(&place, component(11), &said, &With::default())
         .await
         .expect_err("too large");
     assert_eq!(error.to_string(), "the component is 19 bytes long, of 5");
@@ -113,7 +125,7 @@ async fn versions_are_the_tags_that_are_versions() {
     for version in ["1.10.0", "1.9.0", "1.10.0-rc.1", "1.0.0+b.1"] {
         let said = metadata("acme:x", version);
         client
-            .publish(&place, component(1), &said, false)
+            .publish(&place, component(1), &said, &With::default())
             .await
             .expect(version);
     }
@@ -168,7 +180,12 @@ async fn packages_are_found_by_a_part_of_their_names() {
             server.at("other/gamma")
         };
         client
-            .publish(&place, component(1), &metadata(name, version), false)
+            .publish(
+                &place,
+                component(1),
+                &metadata(name, version),
+                &With::default(),
+            )
             .await
             .expect(name);
     }
@@ -203,7 +220,7 @@ async fn a_wit_package_is_laid_out_as_any_other() {
     said.exports = vec!["darkroom:component/steps@0.1.0".into()];
     let place = server.at("darkroom/component");
     let published = client
-        .publish(&place, component(100), &said, false)
+        .publish(&place, component(100), &said, &With::default())
         .await
         .expect("published");
     let inspected = client
@@ -222,4 +239,109 @@ async fn a_wit_package_is_laid_out_as_any_other() {
         config["layerDigests"][0],
         published.component_digest.to_string()
     );
+}
+
+/// What was written, as far as it has a name.
+fn written(proxy: &Proxy) -> Vec<String> {
+    let seen = proxy.seen();
+    let puts = seen
+        .iter()
+        .filter_map(|seen| seen.line.strip_prefix("PUT /v2/acme/x/manifests/"));
+    puts.map(|at| {
+        at.split_once([':', '-'])
+            .map_or(at, |(kind, _)| kind)
+            .to_owned()
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn the_tag_of_a_version_is_written_last() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let proxy = Proxy::start(&server.host).await;
+    let client = Client::new(Registries::new(), crate::server::hasty());
+    let place: Located = format!("{}/acme/x", proxy.host).parse().expect("a place");
+    let key = PrivateKey::generate().expect("a key");
+    let sbom = [Attachment::new("application/spdx+json", "{}")];
+    let with = With {
+        attachments: &sbom,
+        key: Some(&key),
+        ..With::default()
+    };
+    // Whoever dies before it is signed leaves no version at all.
+    let said = metadata("acme:x", "1.0.0");
+    proxy.breaks("/referrers/", Fault::Status(403, None, ""), 1);
+    client
+        .publish(&place, component(9), &said, &with)
+        .await
+        .expect_err("forbidden");
+    assert!(client.versions(&place).await.expect("none").is_empty());
+    let published = client.publish(&place, component(9), &said, &with).await;
+    let published = published.expect("published");
+    let all = written(&proxy);
+    assert_eq!(all.last().map(String::as_str), Some("1.0.0"), "{all:?}");
+    assert_eq!(all.iter().filter(|one| *one == "1.0.0").count(), 1);
+    assert_eq!(published.signer, Some(key.public().id()));
+
+    // The same again writes nothing, and what is missing is added without a new tag.
+    let before = written(&proxy).len();
+    client
+        .publish(&place, component(9), &said, &with)
+        .await
+        .expect("nothing to do");
+    let digest = &published.manifest_digest;
+    let kinds = async || {
+        let referrers = client.referrers(&place, digest).await.expect("listed");
+        let kinds = referrers.iter().map(Referrer::artifact_type);
+        kinds.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let signature = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    assert_eq!(kinds().await, ["application/spdx+json", signature]);
+    assert!(!written(&proxy)[before..].contains(&"1.0.0".to_owned()));
+}
+
+#[tokio::test]
+async fn what_a_key_has_said_otherwise_is_no_signature_of_the_package() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let client = anybody();
+    let place = server.at("acme/x");
+    let said = metadata("acme:x", "1.0.0");
+    let key = PrivateKey::generate().expect("a key");
+    let unsigned = client
+        .publish(&place, component(9), &said, &With::default())
+        .await;
+    let published = unsigned.expect("published");
+    let (digest, size) = (published.manifest_digest, published.manifest_size);
+    // An SBOM that it has signed, and the package under another name.
+    let spdx = "https://spdx.dev/Document";
+    let sbom = Statement::new(Subject::of(&digest), spdx, serde_json::json!({}));
+    let other = Statement::of_package(&digest, &Claims::new("acme:y", "1.0.0"));
+    for statement in [&sbom, &other] {
+        let bundle = Attachment::bundle(&Bundle::sign(&key, statement), statement, None);
+        client
+            .attach(&place, &digest, size, &bundle)
+            .await
+            .expect("attached");
+    }
+    let with = With {
+        key: Some(&key),
+        ..With::default()
+    };
+    for _ in ["signs", "has signed"] {
+        client
+            .publish(&place, component(9), &said, &with)
+            .await
+            .expect("published");
+        let referrers = client.referrers(&place, &digest).await.expect("listed");
+        let all = client.signatures(&place, &digest, &referrers).await;
+        let right = Statement::of_package(&digest, &Claims::new("acme:x", "1.0.0"));
+        let ours = Bundle::sign(&key, &right).to_json();
+        let all = all.expect("read");
+        assert_eq!(all.len(), 3);
+        assert_eq!(all.iter().filter(|one| one.bytes == ours).count(), 1);
+    }
 }

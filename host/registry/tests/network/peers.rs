@@ -15,6 +15,7 @@ use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
 use darkroom_registry::config::wkg::Wkg;
 use darkroom_registry::name::{Located, PackageName};
+use darkroom_registry::publish::With;
 use darkroom_registry::referrers::Attachment;
 use darkroom_registry::resolve::{Locked, Mode, Resolver, Wanted};
 use darkroom_registry::sign::{
@@ -65,7 +66,7 @@ async fn crane_reads_what_we_write() {
             &place,
             component(5 << 20),
             &metadata("acme:x", "1.0.0+b"),
-            false,
+            &With::default(),
         )
         .await;
     let published = published.expect("published");
@@ -130,7 +131,12 @@ async fn oras_and_we_understand_each_other() {
 
     // What we attach, oras discovers, and the other way round.
     let published = client
-        .publish(&place, component(1), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(1),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);
@@ -210,7 +216,7 @@ async fn wkg_gets_what_we_publish_and_the_other_way_round() {
         let place = server.at(&name.replace(':', "/"));
         let said = metadata(name, "1.0.0");
         let published = client
-            .publish(&place, bytes.clone().into(), &said, false)
+            .publish(&place, bytes.clone().into(), &said, &With::default())
             .await;
         let reference = published.expect("published").reference.to_string();
         let got = file("got.wasm");
@@ -288,7 +294,7 @@ async fn thirty_packages_against_wkg() {
         let place = server.at(&name.replace(':', "/"));
         let bytes = bytes.clone().into();
         client
-            .publish(&place, bytes, &metadata(name, "1.0.0"), false)
+            .publish(&place, bytes, &metadata(name, "1.0.0"), &With::default())
             .await
             .expect("published");
     }
@@ -342,6 +348,7 @@ async fn thirty_packages_against_wkg() {
                 version,
                 digest,
                 located,
+                signer: None,
             });
         }
         ours.push(since.elapsed());
@@ -374,7 +381,7 @@ async fn cosign_verifies_what_we_sign_and_signs_what_we_trust() {
     let publish = async |version: &str| {
         let said = metadata("acme:x", version);
         let published = client
-            .publish(&place, component(version.len()), &said, false)
+            .publish(&place, component(version.len()), &said, &With::default())
             .await;
         published.expect(version)
     };
@@ -500,7 +507,7 @@ async fn another_registry_does_as_well() {
             &place,
             component(6 << 20),
             &metadata("acme:x", "1.0.0"),
-            false,
+            &With::default(),
         )
         .await;
     let published = published.expect("published");

@@ -4,6 +4,7 @@
 use crate::proxy::{Fault, Proxy};
 use crate::server::{Kind, Server, anybody, component, metadata};
 use bytes::Bytes;
+use darkroom_registry::publish::With;
 use darkroom_registry::referrers::{Attachment, Referrer};
 use darkroom_registry::sign::{
     Bundle, Claims, LEGACY_SIGNATURE_ANNOTATION, LegacySignature, PrivateKey,
@@ -18,7 +19,12 @@ async fn attachments_are_kept_under_the_fallback_tag() {
     let client = anybody();
     let place = server.at("acme/x");
     let published = client
-        .publish(&place, component(9), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(9),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);
@@ -107,7 +113,12 @@ async fn two_who_attach_at_once_lose_nothing() {
     let client = anybody();
     let place = server.at("acme/x");
     let published = client
-        .publish(&place, component(9), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(9),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);
@@ -153,7 +164,12 @@ async fn a_registry_with_the_api_is_asked_by_it() {
     let client = anybody();
     let place = server.at("acme/x");
     let published = client
-        .publish(&place, component(9), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(9),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let published = published.expect("published");
     let attachment = Attachment::new("text/plain", Bytes::from_static(b"hello"));
@@ -199,7 +215,12 @@ async fn a_yanked_version_can_come_back() {
     let client = anybody();
     let place = server.at("acme/x");
     let published = client
-        .publish(&place, component(9), &metadata("acme:x", "1.0.0"), false)
+        .publish(
+            &place,
+            component(9),
+            &metadata("acme:x", "1.0.0"),
+            &With::default(),
+        )
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);

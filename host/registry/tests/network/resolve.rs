@@ -8,7 +8,7 @@ use darkroom_registry::cache::{Cache, Limit};
 use darkroom_registry::client::Client;
 use darkroom_registry::config::Registries;
 use darkroom_registry::digest::Digest;
-use darkroom_registry::publish::Published;
+use darkroom_registry::publish::{Published, With};
 use darkroom_registry::referrers::Attachment;
 use darkroom_registry::resolve::{Locked, Mode, Package, ResolveError, Resolver, Wanted};
 use darkroom_registry::sign::{Bundle, Claims, PrivateKey, Statement};
@@ -53,7 +53,15 @@ impl Scene {
         let place = self.server.at("acme/x");
         let said = metadata("acme:x", version);
         let published = anybody()
-            .publish(&place, component(size), &said, true)
+            .publish(
+                &place,
+                component(size),
+                &said,
+                &With {
+                    force: true,
+                    ..With::default()
+                },
+            )
             .await;
         published.expect(version)
     }
@@ -88,6 +96,7 @@ fn locked(package: &Package) -> Wanted {
             version: package.version.clone(),
             digest: package.digest,
             located: Some(package.located.clone()),
+            signer: package.signer.as_ref().map(|signer| signer.id),
         }),
         ..wanted(None)
     }
@@ -186,6 +195,38 @@ async fn the_newest_that_will_do_and_then_the_cache() {
     no registry is configured for nobody:x
     hint: add the namespace `nobody` to darkroom's registries or to wkg's config.toml, or set wkg's default_registry
     "#);
+}
+
+#[tokio::test]
+async fn the_newest_is_not_pulled_again() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let key = PrivateKey::generate().expect("a key");
+    let published = scene.publish("1.0.0", 10).await;
+    let resolver = scene.resolver(Policy::unchecked());
+    let newest = async |resolver: &Resolver| resolver.newest(&wanted(None)).await;
+    let pulled = newest(&resolver).await.expect("resolved");
+    let blobs = scene.proxy.count("GET /v2/acme/x/blobs");
+    let again = newest(&resolver).await.expect("resolved");
+    assert_eq!((pulled.pulled, again.pulled), (true, false));
+    assert_eq!(again.contents, pulled.contents);
+    assert_eq!(scene.proxy.count("GET /v2/acme/x/blobs"), blobs);
+    // Signed since: what is kept will not do any more.
+    scene
+        .sign(&published, &key, &Claims::new("acme:x", "1.0.0"))
+        .await;
+    let strict = scene.resolver(signed_by(&key));
+    for pulled in [true, false] {
+        let package = newest(&strict).await.expect("trusted");
+        assert_eq!(package.pulled, pulled);
+        assert!(package.signer.is_some());
+    }
+    // Other bytes under the same version, and the file of before in another manifest.
+    scene.publish("1.0.0", 11).await;
+    let other = newest(&resolver).await.expect("resolved");
+    assert!(other.pulled);
+    assert_eq!(other.contents.component, component(11));
 }
 
 #[tokio::test]
@@ -410,7 +451,7 @@ async fn what_says_that_it_is_another_package_is_refused() {
     let place = scene.server.at("acme/x");
     let other = metadata("acme:other", "1.0.0");
     anybody()
-        .publish(&place, component(5), &other, false)
+        .publish(&place, component(5), &other, &With::default())
         .await
         .expect("published");
     let resolver = scene.resolver(Policy::unchecked());

@@ -13,6 +13,7 @@ use crate::server::{
 };
 use crate::token::TokenService;
 use darkroom_registry::config::{Credentials, Registries, Secret};
+use darkroom_registry::publish::With;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -69,7 +70,7 @@ async fn nothing_says_a_password() {
         place.registry.clone_from(&proxy.host);
         let meta = metadata("acme:x", "1.0.0");
         let published = client
-            .publish(&place, component(9), &meta, false)
+            .publish(&place, component(9), &meta, &With::default())
             .await
             .expect("published");
         client.pull(&published.reference).await.expect("pulled");

@@ -9,6 +9,7 @@ mod cache;
 mod deaths;
 mod disk;
 mod figures;
+mod rows;
 mod sign;
 mod trust;
 

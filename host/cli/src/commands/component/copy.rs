@@ -38,7 +38,7 @@ struct NoVersion(OciReference);
 impl Copy {
     pub(super) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let desk = Desk::open()?;
-        let from = desk.place(&self.from).await?;
+        let from = desk.place(&self.from).await?.reference;
         let to = match self.to.parse()? {
             Reference::Oci(reference) => reference,
             Reference::Package { name, requirement } => {

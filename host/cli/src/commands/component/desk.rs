@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use darkroom_registry::client::Client;
 use darkroom_registry::layout;
-use darkroom_registry::name::{At, Located, OciReference, Reference};
+use darkroom_registry::name::{At, Located, OciReference, PackageName, Reference};
 use darkroom_registry::pull::Inspected;
 use darkroom_registry::requirement::{Requirement, newest};
+use darkroom_registry::resolve::ResolveError;
 use darkroom_registry::sign::Signature;
 use darkroom_registry::trust::{Candidate, Policy, Verdict};
 use darkroom_registry::versions::NoVersion;
@@ -22,6 +23,13 @@ use crate::settings::Config;
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` does not name one version")]
 struct Vague(String);
+
+/// Where something is, and as what it was asked for.
+pub(super) struct Asked {
+    pub(super) reference: OciReference,
+    /// The name that was written; none of what was asked for by its place.
+    name: Option<PackageName>,
+}
 
 /// Registries, as this user has configured them.
 pub(super) struct Desk {
@@ -55,18 +63,26 @@ impl Desk {
     }
 
     /// The place of what was asked for; of a package the newest version that will do.
-    pub(super) async fn place(&self, text: &str) -> Result<OciReference, Failure> {
+    pub(super) async fn place(&self, text: &str) -> Result<Asked, Failure> {
         let (name, requirement) = match text.parse()? {
-            Reference::Oci(reference) => return Ok(reference),
+            Reference::Oci(reference) => {
+                let name = None;
+                return Ok(Asked { reference, name });
+            }
             Reference::Package { name, requirement } => (name, requirement),
         };
         let located = self.client.locate(&name).await?;
         if let Some(version) = requirement.as_ref().and_then(exact) {
-            return Ok(located.tagged(layout::tag(&version)));
+            let reference = located.tagged(layout::tag(&version));
+            let name = Some(name);
+            return Ok(Asked { reference, name });
         }
         let versions = self.client.versions(&located).await?;
         match newest(requirement.as_ref(), &versions) {
-            Some(version) => Ok(located.tagged(layout::tag(version))),
+            Some(version) => Ok(Asked {
+                reference: located.tagged(layout::tag(version)),
+                name: Some(name),
+            }),
             None => Err(Box::new(NoVersion {
                 name,
                 located,
@@ -79,7 +95,7 @@ impl Desk {
     }
 
     /// The same, of what names one version and no other.
-    pub(super) async fn one(&self, text: &str) -> Result<OciReference, Failure> {
+    pub(super) async fn one(&self, text: &str) -> Result<Asked, Failure> {
         if let Reference::Package { requirement, .. } = text.parse()?
             && requirement.as_ref().and_then(exact).is_none()
         {
@@ -89,13 +105,25 @@ impl Desk {
         self.place(text).await
     }
 
-    /// Reads the signatures of a package and judges them.
+    /// Reads the signatures of a package and judges them, under the name that was asked
+    /// for. Only what was asked for by its place is called what configuration says of it.
     pub(super) async fn judge(
         &self,
-        reference: &OciReference,
+        asked: &Asked,
         inspected: &Inspected,
     ) -> Result<Judged, Failure> {
+        let Asked { reference, name } = asked;
         let located = &reference.located;
+        if let Some(name) = name
+            && let Some(found) = inspected.layout.other_name(name)
+        {
+            return Err(ResolveError::OtherName {
+                name: name.clone(),
+                located: located.clone(),
+                found,
+            }
+            .into());
+        }
         let digest = inspected.manifest.digest;
         let referrers = self.client.referrers(located, &digest).await?;
         let attached = self.client.signatures(located, &digest, &referrers).await?;
@@ -103,7 +131,8 @@ impl Desk {
             .iter()
             .filter_map(darkroom_registry::referrers::Attachment::to_signature)
             .collect();
-        let package = self.client.registries().package_at(located);
+        let configured = || self.client.registries().package_at(located);
+        let package = name.clone().or_else(configured);
         let version = version_of(reference, inspected);
         let verdict = self.policy.judge(&Candidate {
             called: &reference.to_string(),

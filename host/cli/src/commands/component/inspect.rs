@@ -53,9 +53,10 @@ impl Inspect {
 /// Reads a package of a registry, with what is attached to it.
 async fn of_registry(text: &str) -> Result<Inspection, Failure> {
     let desk = Desk::open()?;
-    let reference = desk.place(text).await?;
-    let inspected = desk.client.inspect(&reference).await?;
-    let judged = desk.judge(&reference, &inspected).await?;
+    let asked = desk.place(text).await?;
+    let inspected = desk.client.inspect(&asked.reference).await?;
+    let judged = desk.judge(&asked, &inspected).await?;
+    let reference = asked.reference;
     let (located, manifest) = (&reference.located, inspected.manifest.digest);
     let mut attached = Vec::new();
     for referrer in desk.client.referrers(located, &manifest).await? {

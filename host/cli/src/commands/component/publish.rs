@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::{Args, ValueHint};
-use darkroom_registry::client::Client;
 use darkroom_registry::layout::{self, Metadata};
 use darkroom_registry::name::{At, Located, PackageName, Reference};
-use darkroom_registry::publish::{Before, Published};
+use darkroom_registry::publish::{Before, With};
 use darkroom_registry::referrers::Attachment;
-use darkroom_registry::sign::{Bundle, Claims, Password, PrivateKey, Signature, Statement};
+use darkroom_registry::sign::{Password, PrivateKey};
 use darkroom_runtime::pack::{self, CONTRACT_PACKAGE};
 use jiff::Timestamp;
 use semver::Version;
@@ -113,20 +112,22 @@ impl Publish {
         let metadata = candidate.metadata(&target);
         let client = &desk.client;
         let bytes = Bytes::from(candidate.bytes);
-        let published = client
-            .publish(&target.located, bytes, &metadata, self.force)
-            .await?;
-        let (digest, size) = (&published.manifest_digest, published.manifest_size);
-        for one in &attached {
-            let attachment = Attachment::new(one.media_type, one.bytes.clone());
-            client
-                .attach(&target.located, digest, size, &attachment)
-                .await?;
-        }
-        let signer = match &key {
-            Some(key) => Some(sign(client, &target, &published, key).await?),
-            None => None,
+        let attachments: Vec<_> = attached
+            .iter()
+            .map(|one| Attachment::new(one.media_type, one.bytes.clone()))
+            .collect();
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let with = With {
+            attachments: &attachments,
+            key: key.as_ref(),
+            signed_at: Some(&now),
+            force: self.force,
         };
+        let published = client
+            .publish(&target.located, bytes, &metadata, &with)
+            .await?;
+        let digest = &published.manifest_digest;
+        let signer = published.signer.map(|signer| signer.to_string());
         let before = match published.before {
             Before::Nothing => "nothing",
             Before::Same => "same",
@@ -197,10 +198,14 @@ impl Publish {
                     return Err(Refused::Vague(reference.to_string()).into());
                 };
                 let registries = desk.client.registries();
-                let named = said_name
-                    .is_none()
-                    .then(|| registries.package_at(&reference.located));
-                (Some(reference.located), named.flatten(), Some(version))
+                let named = || {
+                    let named = registries.package_at(&reference.located);
+                    // HOST/acme/web is made to hold acme:web.
+                    let path = &reference.located.repository;
+                    named.or_else(|| path.replacen('/', ":", 1).parse().ok())
+                };
+                let name = if said_name.is_none() { named() } else { None };
+                (Some(reference.located), name, Some(version))
             }
         };
         let agree = |says: String, asked: String| Refused::Other { says, asked };
@@ -325,36 +330,4 @@ async fn key(file: &Path, terminal: &Terminal) -> Result<PrivateKey, Failure> {
         None => return Err(Refused::NoPassword(file.to_owned()).into()),
     };
     Ok(PrivateKey::from_pem(&text, Some(&Password::new(password)))?)
-}
-
-/// Signs what was published, unless this key has signed it already.
-async fn sign(
-    client: &Client,
-    target: &Target,
-    published: &Published,
-    key: &PrivateKey,
-) -> Result<String, Failure> {
-    let (located, digest) = (&target.located, &published.manifest_digest);
-    let signer = key.public().id().to_string();
-    let referrers = client.referrers(located, digest).await?;
-    let attached = client.signatures(located, digest, &referrers).await?;
-    let ours = attached.iter().any(|one| match one.to_signature() {
-        Some(Signature::Bundle(json)) => Bundle::parse(&json).is_ok_and(|bundle| {
-            bundle
-                .verify(key.public())
-                .is_ok_and(|said| said.subject(digest).is_some())
-        }),
-        _ => false,
-    });
-    if !ours {
-        let claims = Claims::new(target.name.to_string(), target.version.to_string());
-        let statement = Statement::of_package(digest, &claims);
-        let bundle = Bundle::sign(key, &statement);
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let attachment = Attachment::bundle(&bundle, &statement, Some(&now));
-        client
-            .attach(located, digest, published.manifest_size, &attachment)
-            .await?;
-    }
-    Ok(signer)
 }

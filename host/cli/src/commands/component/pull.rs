@@ -32,9 +32,10 @@ pub(super) struct Pull {
 impl Pull {
     pub(super) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let desk = Desk::open()?;
-        let reference = desk.place(&self.reference).await?;
-        let inspected = desk.client.inspect(&reference).await?;
-        let judged = desk.judge(&reference, &inspected).await?;
+        let asked = desk.place(&self.reference).await?;
+        let inspected = desk.client.inspect(&asked.reference).await?;
+        let judged = desk.judge(&asked, &inspected).await?;
+        let reference = asked.reference;
         let signer = judged.verdict.signer().map(|signer| signer.id.to_string());
         match judged.verdict {
             Verdict::Refused(refusal) => {

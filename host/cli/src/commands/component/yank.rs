@@ -51,7 +51,7 @@ async fn mark(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let desk = Desk::open()?;
-    let reference = desk.one(text).await?;
+    let reference = desk.one(text).await?.reference;
     let manifest = desk.client.inspect(&reference).await?.manifest;
     let (located, size) = (&reference.located, manifest.bytes.len() as u64);
     let changed = if yanked {
