@@ -169,7 +169,11 @@ fn start_log(verbose: u8) {
         (Ok(filter), _) if !filter.is_empty() => filter,
         (_, 0) => return,
         (_, 1) => "darkroom=info,warn".into(),
-        (_, _) => "debug,hyper=info,h2=info,reqwest=info,wasmtime=info,cranelift=info".into(),
+        // `oci_client` tells at this level where to an upload goes, with all that is in it.
+        (_, _) => {
+            "debug,hyper=info,h2=info,oci_client=warn,reqwest=info,wasmtime=info,cranelift=info"
+                .into()
+        }
     };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))

@@ -1,9 +1,11 @@
 //! Who we are to a registry: its challenge, and tokens from its token service.
 //!
-//! The library exchanges name and password for a token; before it does, the place of the
-//! token service is looked at here, because it is the registry that names it and the
-//! password that goes there. Tokens are kept for less than the minute that the
-//! [protocol] promises. Nothing here is printed: credentials can't be.
+//! A name and a password go to the registry itself, or to the token service that it names,
+//! in https and to no other host by a redirect; on this machine a registry of this machine
+//! may name one in plain http. Tokens are kept for less than the minute that the
+//! [protocol] promises. The library is handed tokens and never asks for one. Nothing here
+//! is printed or logged, also not what a token service says: it may repeat what it was
+//! told.
 //!
 //! [protocol]: https://distribution.github.io/distribution/spec/auth/token/
 
@@ -13,21 +15,26 @@ use std::time::{Duration, Instant};
 
 use http_auth::parser::ChallengeParser;
 use oci_client::RegistryOperation;
-use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::{RegistryToken, RegistryTokenType};
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Url};
+use serde_json::Value;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::connection::{Connection, classify, is_safe};
 use super::error::Fault;
 use super::lock;
+use super::read::{body, fault};
 use crate::config::{Credentials, Secret};
 use crate::name::shortened;
 
 /// How long a token is used: tokens hold 60 s at least.
 const TOKEN_AGE: Duration = Duration::from_secs(50);
+/// Largest answer of a token service: some kilobytes, and tens where a token lists rights.
+const TOKEN_LIMIT: u64 = 256 * 1024;
+/// What messages call that answer.
+const TOKEN_ANSWER: &str = "the answer of the registry's token service";
 
 /// What a registry answers to somebody without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +47,8 @@ pub(super) enum Challenge {
     Bearer {
         /// The token service.
         realm: String,
+        /// What the registry is called there.
+        service: Option<String>,
     },
 }
 
@@ -71,10 +80,12 @@ pub(super) enum Right {
 }
 
 impl Right {
-    fn operation(self) -> RegistryOperation {
-        match self {
-            Self::Read => RegistryOperation::Pull,
-            Self::Write => RegistryOperation::Push,
+    /// As the token service is asked for it. Without a repository it is the list of all.
+    fn scope(self, repository: &str) -> String {
+        match (repository, self) {
+            ("", _) => "registry:catalog:*".into(),
+            (_, Self::Read) => format!("repository:{repository}:pull"),
+            (_, Self::Write) => format!("repository:{repository}:pull,push"),
         }
     }
 }
@@ -144,8 +155,10 @@ impl Connection {
             .clone();
         let authorization = match (challenge, credentials) {
             (_, Credentials::Bearer(token)) => Authorization::Token(token),
-            (Challenge::Bearer { realm }, credentials) => {
-                self.token(&realm, &credentials, repository, right).await?
+            (Challenge::Bearer { realm, service }, credentials) => {
+                let scope = right.scope(repository);
+                let token = self.token(&realm, service.as_deref(), &scope, &credentials);
+                token.await?
             }
             // Some want none to read and one to write, and say nothing before.
             (_, Credentials::Basic { username, password }) => {
@@ -153,8 +166,20 @@ impl Connection {
             }
             (_, Credentials::Anonymous) => Authorization::Nobody,
         };
-        let (kind, auth) = match &authorization {
-            Authorization::Nobody => return Ok(authorization),
+        if right == Right::Write {
+            self.hand_over(repository, &authorization).await?;
+        }
+        Ok(authorization)
+    }
+
+    /// Lets the library write as somebody.
+    async fn hand_over(
+        &self,
+        repository: &str,
+        authorization: &Authorization,
+    ) -> Result<(), Fault> {
+        let (kind, auth) = match authorization {
+            Authorization::Nobody => return Ok(()),
             Authorization::Basic { username, password } => {
                 let (username, password) = (username.clone(), password.expose().to_owned());
                 let kind = RegistryTokenType::Basic(username.clone(), password.clone());
@@ -170,23 +195,19 @@ impl Connection {
                 }
                 let token = token.expose().to_owned();
                 let auth = RegistryAuth::Bearer(token.clone());
-                (
-                    RegistryTokenType::Bearer(RegistryToken::Token { token }),
-                    auth,
-                )
+                let kind = RegistryTokenType::Bearer(RegistryToken::Token { token });
+                (kind, auth)
             }
         };
-        if right == Right::Write {
-            let reference = self.reference(repository, "latest");
-            let library = self.library().await?;
-            // It looks for a token only where it knows somebody; who that is, is kept if
-            // it is told already.
-            let registry = reference.resolve_registry();
-            library.store_auth_if_needed(registry, &auth).await;
-            let operation = right.operation();
-            library.tokens.insert(&reference, operation, kind).await;
-        }
-        Ok(authorization)
+        let reference = self.reference(repository, "latest");
+        let library = self.library().await?;
+        // It looks for a token only where it knows somebody. It never asks for one: a
+        // name and a password are used as they are, and so is the token that it knows.
+        let registry = reference.resolve_registry();
+        library.store_auth_if_needed(registry, &auth).await;
+        let operation = RegistryOperation::Push;
+        library.tokens.insert(&reference, operation, kind).await;
+        Ok(())
     }
 
     async fn challenge(&self) -> Result<Challenge, Fault> {
@@ -198,20 +219,21 @@ impl Connection {
             .map_err(classify)?;
         let status = answer.status();
         if status.is_server_error() || status.as_u16() == 429 {
-            return Err(super::read::fault(&answer, String::new(), false));
+            return Err(fault(&answer, String::new(), false));
         }
         let mut challenge = Challenge::Open;
         for header in answer.headers().get_all(WWW_AUTHENTICATE) {
             for one in ChallengeParser::new(header.to_str().unwrap_or_default()).flatten() {
-                let realm = one
-                    .params
-                    .iter()
-                    .find(|(key, _)| key.eq_ignore_ascii_case("realm"));
+                let said = |name: &str| {
+                    let all = &one.params;
+                    let found = all.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+                    found.map(|(_, value)| value.to_unescaped())
+                };
                 if one.scheme.eq_ignore_ascii_case("bearer") {
-                    let realm = realm
-                        .map(|(_, realm)| realm.to_unescaped())
-                        .unwrap_or_default();
-                    return Ok(Challenge::Bearer { realm });
+                    return Ok(Challenge::Bearer {
+                        realm: said("realm").unwrap_or_default(),
+                        service: said("service"),
+                    });
                 }
                 if one.scheme.eq_ignore_ascii_case("basic") {
                     challenge = Challenge::Basic;
@@ -221,42 +243,52 @@ impl Connection {
         Ok(challenge)
     }
 
+    /// Asks the token service that the registry has named ([protocol]).
+    ///
+    /// [protocol]: https://distribution.github.io/distribution/spec/auth/token/
     async fn token(
         &self,
         realm: &str,
+        service: Option<&str>,
+        scope: &str,
         credentials: &Credentials,
-        repository: &str,
-        right: Right,
     ) -> Result<Authorization, Fault> {
-        let url: Url = realm.parse().map_err(|_| Fault::Malformed {
+        let mut url: Url = realm.parse().map_err(|_| Fault::Malformed {
             what: "the registry's challenge",
             why: "its realm is no address".into(),
         })?;
-        if !is_safe(&url) {
+        if !is_safe(&url, self.local) {
             return Err(Fault::PlainToken {
                 host: url.host_str().unwrap_or_default().to_owned(),
             });
         }
-        let known = *credentials != Credentials::Anonymous;
-        let asked = match credentials {
+        let service = service.map(|service| ("service", service));
+        url.query_pairs_mut()
+            .extend_pairs(service.into_iter().chain([("scope", scope)]));
+        let (sent, known) = match credentials {
             Credentials::Basic { username, password } => {
-                RegistryAuth::Basic(username.clone(), password.expose().to_owned())
+                let (username, password) = (username.clone(), password.clone());
+                (Authorization::Basic { username, password }, true)
             }
-            Credentials::Anonymous | Credentials::Bearer(_) => RegistryAuth::Anonymous,
+            Credentials::Anonymous | Credentials::Bearer(_) => (Authorization::Nobody, false),
         };
-        let reference = self.reference(repository, "latest");
-        let library = self.library().await?;
-        match library.auth(&reference, &asked, right.operation()).await {
-            Ok(Some(token)) => Ok(Authorization::Token(Secret::new(token))),
-            Ok(None) => Ok(Authorization::Nobody),
-            // What the service said may repeat what it was told.
-            Err(OciDistributionError::AuthenticationFailure(_)) => Err(Fault::NoToken { known }),
-            Err(OciDistributionError::RegistryTokenDecodeError(_)) => Err(Fault::Malformed {
-                what: "the answer of the registry's token service",
-                why: "it has no token".into(),
-            }),
-            Err(error) => Err(self.fault(error, &Authorization::Nobody)),
+        let request = sent.apply(self.http.get(url));
+        let mut answer = request.send().await.map_err(classify)?;
+        match answer.status().as_u16() {
+            200 => {}
+            429 | 500.. => return Err(fault(&answer, String::new(), known)),
+            _ => return Err(Fault::NoToken { known }),
         }
+        let bytes = body(&mut answer, TOKEN_ANSWER, None, TOKEN_LIMIT).await?;
+        let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let token = |key| json.get(key).and_then(Value::as_str);
+        let token = token("token").or_else(|| token("access_token"));
+        let token = token.filter(|token| !token.is_empty());
+        let token = token.ok_or_else(|| Fault::Malformed {
+            what: TOKEN_ANSWER,
+            why: "it has no token".into(),
+        })?;
+        Ok(Authorization::Token(Secret::new(token)))
     }
 
     /// The library's word for a place. A digest goes where a tag goes: the address is the

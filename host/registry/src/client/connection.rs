@@ -1,13 +1,15 @@
 //! [`Connection`]: one registry's host, with what is known of it.
 //!
 //! `Client` keeps one for each host. Two things speak here: our own requests, which read
-//! (`read.rs`), and the library, which exchanges credentials for tokens and writes
+//! (`read.rs`) and get tokens (`authorize.rs`), and the library, which writes
 //! (`write.rs`). The library reads bodies of any length into memory and tells neither
 //! headers nor `Retry-After`, so it is not asked to read.
 //!
-//! Plain http is for this machine; proxies come from the settings, never from the
-//! environment; `Authorization` never follows a redirect to another host, nor any
-//! redirect into plain http. Nothing here knows manifests.
+//! Plain http is for registries of this machine, and so is a redirect into it; proxies
+//! come from the settings, never from the environment. `Authorization` never follows a
+//! redirect to another host, port or scheme. Redirects of what the library writes are
+//! followed by its own rule, which knows no such scheme: what is published isn't secret,
+//! and `Authorization` stays behind there too. Nothing here knows manifests.
 
 use std::error::Error as _;
 use std::io;
@@ -33,6 +35,8 @@ const USER_AGENT: &str = concat!("darkroom/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Connection {
     pub(super) host: String,
     pub(super) plain: bool,
+    /// Whether it is on this machine.
+    pub(super) local: bool,
     pub(super) http: reqwest::Client,
     library: OnceCell<oci_client::Client>,
     pub(super) credentials: OnceCell<Credentials>,
@@ -60,6 +64,7 @@ impl Connection {
         Ok(Self {
             host: host.to_owned(),
             plain,
+            local,
             http,
             library: OnceCell::new(),
             credentials: OnceCell::new(),
@@ -106,7 +111,7 @@ impl Connection {
             };
             self.options.roots.iter().map(pem).collect()
         };
-        let local = is_loopback(&self.host);
+        let local = self.local;
         // With a proxy set, the library's connections don't look for one in the
         // environment; with everything excepted, none is used.
         let none = || Some("http://localhost".to_owned());
@@ -151,7 +156,7 @@ fn builder(
         .no_proxy()
         .referer(false)
         .user_agent(USER_AGENT)
-        .redirect(redirects())
+        .redirect(redirects(local))
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.read_timeout);
     if local {
@@ -173,13 +178,13 @@ enum Refusal {
     Plain(String),
 }
 
-/// The library below drops `Authorization` when host or port change.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
+/// reqwest drops `Authorization` when host, port or scheme change.
+fn redirects(local: bool) -> Policy {
+    Policy::custom(move |attempt| {
         if attempt.previous().len() > MOST_REDIRECTS {
             return attempt.error(Refusal::TooMany);
         }
-        if is_safe(attempt.url()) {
+        if is_safe(attempt.url(), local) {
             attempt.follow()
         } else {
             let host = attempt.url().host_str().unwrap_or_default().to_owned();
@@ -188,11 +193,13 @@ fn redirects() -> Policy {
     })
 }
 
-/// Whether an address is https, or of this machine.
-pub(super) fn is_safe(url: &Url) -> bool {
+/// Whether an address that a registry names may be followed: in https, or on this machine
+/// if the registry is there as well. One that isn't has no business with what listens here:
+/// any user of this machine could be that.
+pub(super) fn is_safe(url: &Url, local: bool) -> bool {
     match url.scheme() {
         "https" => true,
-        "http" => url.host_str().is_some_and(is_loopback),
+        "http" => local && url.host_str().is_some_and(is_loopback),
         _ => false,
     }
 }
@@ -243,6 +250,24 @@ pub(super) fn explain(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_registry_of_this_machine_names_plain_http_on_it() {
+        let safe = |url: &str, local| is_safe(&url.parse().expect("an address"), local);
+        for (url, of_local, of_other) in [
+            ("https://auth.example/token", true, true),
+            ("http://localhost:1234/token", true, false),
+            ("http://[::1]:1234/token", true, false),
+            ("http://auth.example/token", false, false),
+            ("ftp://localhost/token", false, false),
+        ] {
+            assert_eq!(
+                (safe(url, true), safe(url, false)),
+                (of_local, of_other),
+                "{url}"
+            );
+        }
+    }
 
     #[test]
     fn plain_http_stays_on_this_machine() {

@@ -124,7 +124,7 @@ impl Connection {
         let body = if get.head {
             Bytes::new()
         } else {
-            body(&mut answer, get).await?
+            body(&mut answer, get.what, get.size, get.limit).await?
         };
         Ok(Answer {
             body,
@@ -158,17 +158,20 @@ pub(super) async fn repeat<T>(
     }
 }
 
-async fn body(answer: &mut Response, get: &Get<'_>) -> Result<Bytes, Fault> {
-    let most = get.size.unwrap_or(get.limit).min(get.limit);
-    let too_large = || Fault::TooLarge {
-        what: get.what,
-        limit: most,
-    };
+/// The body of an answer: `size` bytes where that is known, at most `limit`.
+pub(super) async fn body(
+    answer: &mut Response,
+    what: &'static str,
+    size: Option<u64>,
+    limit: u64,
+) -> Result<Bytes, Fault> {
+    let most = size.unwrap_or(limit).min(limit);
+    let too_large = || Fault::TooLarge { what, limit: most };
     let announced = answer.content_length();
     if announced.is_some_and(|length| length > most) {
         return Err(too_large());
     }
-    let first = announced.or(get.size).unwrap_or_default().min(FIRST_BYTES);
+    let first = announced.or(size).unwrap_or_default().min(FIRST_BYTES);
     let mut body = BytesMut::with_capacity(usize::try_from(first).unwrap_or_default());
     while let Some(chunk) = answer.chunk().await.map_err(classify)? {
         if body.len() as u64 + chunk.len() as u64 > most {
@@ -177,7 +180,7 @@ async fn body(answer: &mut Response, get: &Get<'_>) -> Result<Bytes, Fault> {
         body.extend_from_slice(&chunk);
     }
     let found = body.len() as u64;
-    match get.size {
+    match size {
         Some(expected) if found < expected => Err(Fault::Truncated { expected, found }),
         _ => Ok(body.freeze()),
     }

@@ -98,14 +98,37 @@ impl Connection {
         settings: &Settings,
         mut work: impl AsyncFnMut(&oci_client::Client) -> Result<T, OciDistributionError>,
     ) -> Result<T, Fault> {
+        let mut anew = false;
         repeat(settings, async || {
-            let sent = self.authorize(repository, Right::Write, false).await?;
-            let library = self.library().await?;
-            let done = tokio::time::timeout(settings.timeout, work(library)).await;
-            done.map_err(|_| Fault::Timeout)?
-                .map_err(|error| self.fault(error, &sent))
+            let first = self.write_once(repository, settings, anew, &mut work).await;
+            match first {
+                // The token may have grown old, also in the middle of a long upload.
+                Err(Fault::Unauthorized { .. }) if !anew => {
+                    anew = true;
+                    self.write_once(repository, settings, true, &mut work).await
+                }
+                other => other,
+            }
         })
         .await
+    }
+
+    async fn write_once<T>(
+        &self,
+        repository: &str,
+        settings: &Settings,
+        anew: bool,
+        work: &mut impl AsyncFnMut(&oci_client::Client) -> Result<T, OciDistributionError>,
+    ) -> Result<T, Fault> {
+        let done = async {
+            let sent = self.authorize(repository, Right::Write, anew).await?;
+            let library = self.library().await?;
+            work(library)
+                .await
+                .map_err(|error| self.fault(error, &sent))
+        };
+        let done = tokio::time::timeout(settings.timeout, done).await;
+        done.map_err(|_| Fault::Timeout)?
     }
 
     /// What the library's error means. Addresses and raw bodies stay behind.

@@ -2,7 +2,7 @@
 
 use crate::proxy::{Fault as Breaks, Proxy};
 use crate::server::{
-    CERTIFICATE, Kind, PASSWORD, Server, USER, ada, anybody, client_as, component, hasty, metadata,
+    Kind, PASSWORD, Server, USER, ada, anybody, certificate, client_as, component, hasty, metadata,
     shown,
 };
 use crate::token::TokenService;
@@ -32,8 +32,9 @@ async fn https_with_a_certificate_of_ones_own() {
     // All of it in wkg's configuration.
     let wkg = format!(
         "[registry.\"{}\".oci]\nprotocol = \"https\"\nauth = {{ username = \"{USER}\", password = \"{PASSWORD}\" }}\n\
-         extra_root_certificates = [{{ encoding = \"pem\", data = '''{CERTIFICATE}''' }}]\n",
-        server.host
+         extra_root_certificates = [{{ encoding = \"pem\", data = '''{}''' }}]\n",
+        server.host,
+        certificate()
     );
     let wkg = Wkg::parse(&wkg, "config.toml").expect("read");
     let client = Client::new(Registries::new().with_wkg(wkg), hasty());
@@ -145,7 +146,7 @@ async fn tokens() {
     }
     let service = TokenService::start().await;
     let kind = Kind {
-        token: Some((service.realm.clone(), CERTIFICATE.into())),
+        token: Some((service.realm.clone(), certificate().into())),
         ..Kind::default()
     };
     let Some(server) = Server::start(&kind) else {
@@ -247,4 +248,40 @@ async fn passwords_do_not_go_to_a_token_service_in_plain_http() {
     the registry's token service at tokens.example.org is reached in plain http
     hint: credentials are not sent there; it must be https
     "#);
+}
+
+#[tokio::test]
+async fn a_program_of_dockers_configuration_is_asked() {
+    let kind = Kind {
+        basic: true,
+        ..Kind::default()
+    };
+    let Some(server) = Server::start(&kind) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("docker-credential-test");
+    let script = format!(
+        "#!/bin/sh\nread host\n[ \"$1 $host\" = 'get {}' ] || exit 3\n\
+         echo '{{\"ServerURL\":\"x\",\"Username\":\"{USER}\",\"Secret\":\"{PASSWORD}\"}}'\n",
+        server.host
+    );
+    std::fs::write(&path, script).expect("written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, executable).expect("set");
+    for config in [
+        format!(r#"{{ "credHelpers": {{ "{}": "test" }} }}"#, server.host),
+        r#"{ "credsStore": "test" }"#.to_owned(),
+    ] {
+        let search = vec![folder.path().to_owned()];
+        let docker = Docker::parse(&config, "config.json", search).expect("read");
+        let client = Client::new(Registries::new().with_docker(docker), hasty());
+        let place = server.at("acme/x");
+        let said = metadata("acme:x", "1.0.0");
+        let published = client
+            .publish(&place, component(9), &said, &With::default())
+            .await;
+        let reference = published.expect("published").reference;
+        client.pull(&reference).await.expect("pulled");
+    }
 }

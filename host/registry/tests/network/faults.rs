@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::proxy::{Fault, Proxy};
-use crate::server::{
-    Kind, Server, ada, anybody, client_as, component, free_port, hasty, metadata, shown,
-};
+use crate::server::{Kind, Server, anybody, component, free_port, hasty, metadata, shown};
 use bytes::Bytes;
 use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
@@ -357,102 +355,4 @@ async fn manifests_that_are_no_packages() {
     "#);
     // Five gigabytes are refused before one byte is asked for.
     assert_eq!(scene.proxy.count(BLOB), 0);
-}
-
-#[tokio::test]
-async fn credentials_do_not_follow_a_redirect() {
-    let Some(server) = Server::start(&Kind {
-        basic: true,
-        ..Kind::default()
-    }) else {
-        return;
-    };
-    let place = server.at("acme/x");
-    let publisher = client_as(&server.host, ada());
-    let published = publisher
-        .publish(
-            &place,
-            component(100),
-            &metadata("acme:x", "1.0.0"),
-            &With::default(),
-        )
-        .await;
-    let mut reference = published.expect("published").reference;
-    // The other host has the blob without asking who wants it.
-    let Some(open) = Server::start(&Kind::default()) else {
-        return;
-    };
-    let mirror = open.at("acme/x");
-    anybody()
-        .publish(
-            &mirror,
-            component(100),
-            &metadata("acme:x", "1.0.0"),
-            &With::default(),
-        )
-        .await
-        .expect("published");
-    let first = Proxy::start(&server.host).await;
-    let second = Proxy::start(&open.host).await;
-    reference.located.registry.clone_from(&first.host);
-    let client = client_as(&first.host, ada());
-    let digest = darkroom_registry::digest::Digest::of(&component(100));
-    let target = format!(
-        "http://{}/v2/acme/x/blobs/{digest}?signature=hunter2",
-        second.host
-    );
-    first.breaks(BLOB, Fault::Status(307, Some(("location", target)), ""), 1);
-    assert_eq!(
-        client.pull(&reference).await.expect("pulled").component,
-        component(100)
-    );
-    let seen = first.seen();
-    assert!(
-        seen.iter()
-            .any(|one| one.line.contains("/blobs/") && one.headers.contains("\"authorization\""))
-    );
-    let seen = second.seen();
-    assert_eq!(seen.len(), 1, "{seen:?}");
-    assert!(!seen[0].headers.contains("authorization"), "{seen:?}");
-    assert!(!seen[0].headers.contains("referer"), "{seen:?}");
-
-    // What is written there isn't followed with credentials either.
-    let target = format!("http://{}/v2/acme/x/blobs/uploads/", second.host);
-    first.breaks(
-        "POST",
-        Fault::Status(307, Some(("location", target)), ""),
-        1,
-    );
-    let other = metadata("acme:x", "1.1.0");
-    drop(
-        client
-            .publish(&reference.located, component(101), &other, &With::default())
-            .await,
-    );
-    assert!(
-        second
-            .seen()
-            .iter()
-            .all(|one| !one.headers.contains("authorization")),
-        "{:?}",
-        second.seen()
-    );
-
-    // Nor one that leads into plain http, or in a circle.
-    for (target, said) in [
-        (
-            "http://example.org/blob?signature=hunter2".to_owned(),
-            "it leads to example.org in plain http",
-        ),
-        (
-            format!("http://{}/v2/acme/x/blobs/{digest}", first.host),
-            "there are more than 5",
-        ),
-    ] {
-        first.breaks(BLOB, Fault::Status(307, Some(("location", target)), ""), 9);
-        let error = client.pull(&reference).await.expect_err(said);
-        let text = shown(&error, &error.hint());
-        assert!(text.contains(said) && !text.contains("hunter2"), "{text}");
-        while client.pull(&reference).await.is_err() {}
-    }
 }

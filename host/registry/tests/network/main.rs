@@ -6,11 +6,13 @@
 
 mod auth;
 mod bench;
+mod both;
 mod copy;
 mod faults;
 mod packages;
 mod peers;
 mod proxy;
+mod redirects;
 mod referrers;
 mod resolve;
 mod secrets;

@@ -85,14 +85,23 @@ impl Proxy {
         }
     }
 
-    /// Breaks the answers to the next `times` requests whose line has this in it.
+    /// Breaks the answers to the next `times` requests whose line has this in it, at its
+    /// end if there is a `$` after it.
     pub fn breaks(&self, part: &'static str, fault: Fault, times: usize) {
         let rule = Rule {
-            matches: Arc::new(move |line| line.contains(part)),
+            matches: Arc::new(move |line| match part.strip_suffix('$') {
+                Some(end) => line.ends_with(end),
+                None => line.contains(part),
+            }),
             fault,
             left: times,
         };
         self.shared.rules.lock().expect("not poisoned").push(rule);
+    }
+
+    /// Breaks nothing any more.
+    pub fn forget(&self) {
+        self.shared.rules.lock().expect("not poisoned").clear();
     }
 
     /// What has passed so far.

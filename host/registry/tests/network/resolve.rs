@@ -525,6 +525,48 @@ async fn a_host_says_where_its_packages_are() {
 }
 
 #[tokio::test]
+async fn a_host_says_under_which_prefix_its_packages_are() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let key = PrivateKey::generate().expect("a key");
+    let place = scene.server.at("acme-org/acme/x");
+    let said = metadata("acme:x", "1.0.0");
+    let with = With {
+        key: Some(&key),
+        ..With::default()
+    };
+    anybody()
+        .publish(&place, component(10), &said, &with)
+        .await
+        .expect("published");
+    let host = &scene.server.host;
+    let file = format!("{{\"ociRegistry\":\"{host}\",\"ociNamespacePrefix\":\"acme-org/\"}}");
+    let front = Proxy::start("").await;
+    let path = "/.well-known/wasm-pkg/registry.json";
+    front.breaks(path, Fault::Status(200, None, file.leak()), 9);
+    let wkg = format!("[namespace_registries]\nacme = \"{}\"\n", front.host);
+    let wkg = darkroom_registry::config::wkg::Wkg::parse(&wkg, "config.toml").expect("read");
+    let resolver = |policy| {
+        let folder = scene.folder.path().join("cache");
+        let cache = Cache::open(&folder, Limit::default()).expect("a cache");
+        let client = Client::new(Registries::new().with_wkg(wkg.clone()), hasty());
+        Resolver::new(client, Arc::new(cache), Arc::new(policy))
+    };
+    let package = resolver(signed_by(&key))
+        .resolve(&wanted(None), Mode::Normal)
+        .await
+        .expect("trusted");
+    assert_eq!((&package.located, package.signer.is_some()), (&place, true));
+    let other = PrivateKey::generate().expect("a key");
+    let error = resolver(signed_by(&other))
+        .resolve(&wanted(None), Mode::Normal)
+        .await
+        .expect_err("by another");
+    assert!(matches!(error, ResolveError::Refused(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_package_that_can_not_be_kept_is_still_had() {
     let Some(scene) = Scene::new().await else {
         return;

@@ -9,11 +9,14 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::proxy::{Fault, Proxy};
 use crate::server::{
-    CERTIFICATE, Kind, PASSWORD, Server, USER, ada, client_as, component, metadata, shown,
+    Kind, PASSWORD, Server, USER, ada, certificate, client_as, component, metadata, shown,
 };
 use crate::token::TokenService;
 use darkroom_registry::config::{Credentials, Registries, Secret};
 use darkroom_registry::publish::With;
+
+/// What somebody takes for the password.
+const WRONG: &str = "hunter2-is-wrong";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -55,7 +58,7 @@ async fn nothing_says_a_password() {
     let mut said: Vec<String> = Vec::new();
     let service = TokenService::start().await;
     let token = Kind {
-        token: Some((service.realm.clone(), CERTIFICATE.into())),
+        token: Some((service.realm.clone(), certificate().into())),
         ..Kind::default()
     };
     let basic = Kind {
@@ -86,9 +89,10 @@ async fn nothing_says_a_password() {
             .await
             .expect_err("refused");
         said.push(format!("{}{error:?}", shown(&error, &error.hint())));
+        // So does a token service, of what it is told: the name and another password.
         let wrong = Credentials::Basic {
             username: USER.into(),
-            password: Secret::new(format!("not {PASSWORD}")),
+            password: Secret::new(WRONG),
         };
         let error = client_as(&server.host, wrong.clone())
             .pull(&server.at("acme/x").tagged("1.0.0"))
@@ -110,10 +114,13 @@ async fn nothing_says_a_password() {
     let log = String::from_utf8_lossy(&log.0.lock().expect("not poisoned")).into_owned();
     // It did listen, to us and to what we stand on.
     assert!(log.contains("oci_client"), "{}", log.len());
-    let basic = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    assert!(service.asked().iter().any(|(_, ada)| !ada), "nobody erred");
     for text in [&log, &said.concat()] {
-        assert!(!text.contains(PASSWORD), "a password: {text}");
-        assert!(!text.contains(&basic), "an encoded password: {text}");
+        for password in [PASSWORD, WRONG] {
+            let sent = STANDARD.encode(format!("{USER}:{password}"));
+            assert!(!text.contains(password), "a password: {text}");
+            assert!(!text.contains(&sent), "an encoded password: {text}");
+        }
         assert!(!text.contains("eyJ"), "a token: {text}");
     }
 }

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,9 +17,25 @@ pub const USER: &str = "ada";
 pub const PASSWORD: &str = "open-sesame";
 /// Bcrypt of [`PASSWORD`], of the least cost.
 const HTPASSWD: &str = "ada:$2b$05$abcdefghijklmnopqrstuutXu9KzOt.1yBoZUeFWoT/914/JfszCO\n";
-/// A certificate for localhost and its key, made for these tests alone; until 2126.
-pub const CERTIFICATE: &str = include_str!("../fixtures/tls-cert.pem");
-const KEY: &str = include_str!("../fixtures/tls-key.pem");
+/// A certificate for this machine and its key, of this run alone.
+static TLS: LazyLock<(String, String)> = LazyLock::new(|| {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).expect("names");
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    (certificate.pem(), key.serialize_pem())
+});
+
+/// The certificate, PEM.
+pub fn certificate() -> &'static str {
+    &TLS.0
+}
+
+/// Its key of P-256, PKCS#8 PEM.
+pub fn certificate_key() -> &'static str {
+    &TLS.1
+}
 
 /// How long a server may take to listen.
 const STARTS_IN: Duration = Duration::from_secs(20);
@@ -65,8 +82,8 @@ impl Server {
             path("data").display()
         )];
         if kind.tls {
-            std::fs::write(path("cert.pem"), CERTIFICATE).expect("written");
-            std::fs::write(path("key.pem"), KEY).expect("written");
+            std::fs::write(path("cert.pem"), certificate()).expect("written");
+            std::fs::write(path("key.pem"), certificate_key()).expect("written");
             config.push(format!(
                 "  tls: {{ certificate: {}, key: {} }}\n",
                 path("cert.pem").display(),

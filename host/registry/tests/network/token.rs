@@ -13,9 +13,7 @@ use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey as _;
 use serde_json::json;
 
-use crate::server::{CERTIFICATE, PASSWORD, USER};
-
-const KEY: &str = include_str!("../fixtures/tls-key.pem");
+use crate::server::{PASSWORD, USER, certificate, certificate_key};
 
 /// What it was asked: scope and whether somebody asked.
 type Asked = Arc<Mutex<Vec<(String, bool)>>>;
@@ -82,7 +80,7 @@ async fn token(
 
 /// As the registry's `rootcertbundle` verifies it (RFC 7515, `x5c`).
 fn jwt(access: &serde_json::Value) -> String {
-    let der: String = CERTIFICATE
+    let der: String = certificate()
         .lines()
         .filter(|line| !line.starts_with("---"))
         .collect();
@@ -94,7 +92,7 @@ fn jwt(access: &serde_json::Value) -> String {
     });
     let text = |json: &serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let signed = format!("{}.{}", text(&header), text(&claims));
-    let key = SigningKey::from_pkcs8_pem(KEY).expect("a key");
+    let key = SigningKey::from_pkcs8_pem(certificate_key()).expect("a key");
     let signature: Signature = key.sign(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
 }
