@@ -1,8 +1,9 @@
 //! Copying: a package from one registry to another, with everything that belongs to it.
 //!
 //! Bytes stay what they are, so digests and signatures do too. What is attached comes
-//! along, and what is attached to that (a signed SBOM), and the tags of the older cosign.
-//! The package's own tag is written last: a copy that is broken off has no version.
+//! along, and what is attached to that (a signed SBOM), and the tags of the older cosign,
+//! beside what the target has under them: its owner may have signed there. What the target
+//! has is not read from the source. The package's own tag is written last: a copy that is broken off has no version.
 //! Nothing here judges a signature: whoever pulls from the mirror does.
 
 use bytes::Bytes;
@@ -14,13 +15,17 @@ use crate::layout::{Descriptor, IMAGE_MANIFEST};
 use crate::name::{At, Located, OciReference};
 use crate::publish::{Before, PublishError};
 use crate::pull::PullError;
-use crate::referrers::legacy_tag;
+use crate::referrers::{layers, legacy_tag};
 
 /// Attachments of attachments of attachments are copied; deeper is nobody's need, and a
 /// registry could make a circle.
 const DEEPEST: usize = 3;
-/// The tags of the older cosign.
-const LEGACY: [&str; 3] = ["sig", "att", "sbom"];
+/// Most attachments that come along; a registry could list any number.
+const MOST_COPIED: usize = 1000;
+/// The tags of the older cosign under which each layer is one thing.
+const LEGACY: [&str; 2] = ["sig", "att"];
+/// The one with a layer alone.
+const LEGACY_SBOM: &str = "sbom";
 
 /// What was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,12 @@ pub enum CopyError {
     /// A registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// More is attached than is copied.
+    #[error("{from} has more than {MOST_COPIED} things attached")]
+    TooMany {
+        /// What was to be copied.
+        from: OciReference,
+    },
 }
 
 impl CopyError {
@@ -54,6 +65,10 @@ impl CopyError {
             Self::Pull(error) => error.hint(),
             Self::Publish(error) => error.hint(),
             Self::Registry(error) => error.hint(),
+            Self::TooMany { .. } => {
+                "somebody may have filled the registry; copy the repository with another tool"
+                    .into()
+            }
         }
     }
 }
@@ -89,7 +104,7 @@ impl Client {
         let bytes = &inspected.manifest.bytes;
         let plain = target.digested(here);
         self.put_manifest(&plain, bytes, IMAGE_MANIFEST).await?;
-        let attachments = self.copy_attachments(source, target, here).await?;
+        let attachments = self.copy_attachments(from, target, here, force).await?;
         if matches!(to.at, At::Tag(_)) && before != Before::Same {
             self.put_manifest(to, bytes, IMAGE_MANIFEST).await?;
         }
@@ -102,28 +117,26 @@ impl Client {
 
     async fn copy_attachments(
         &self,
-        source: &Located,
+        from: &OciReference,
         target: &Located,
         package: Digest,
-    ) -> Result<usize, RegistryError> {
+        force: bool,
+    ) -> Result<usize, CopyError> {
         let limit = self.settings().attachment_limit;
+        let source = &from.located;
         let mut count = 0;
         let mut subjects = vec![package];
         for _ in 0..DEEPEST {
             let mut next = Vec::new();
             for subject in subjects {
                 for kind in LEGACY {
-                    let tag = legacy_tag(&subject, kind);
-                    let Some(manifest) = self.find(&source.tagged(tag.clone())).await? else {
-                        continue;
-                    };
-                    self.copy_blobs(source, target, &manifest, limit).await?;
-                    let kind = &manifest.media_type;
-                    self.put_manifest(&target.tagged(tag), &manifest.bytes, kind)
-                        .await?;
-                    count += 1;
+                    count += self.merge_legacy(source, target, &subject, kind).await?;
                 }
+                count += self.copy_legacy(source, target, &subject, force).await?;
                 for referrer in self.referrers(source, &subject).await? {
+                    if count >= MOST_COPIED {
+                        return Err(CopyError::TooMany { from: from.clone() });
+                    }
                     let digest = referrer.descriptor.digest;
                     let manifest = self.manifest(&source.digested(digest)).await?;
                     self.copy_blobs(source, target, &manifest, limit).await?;
@@ -141,6 +154,64 @@ impl Client {
         Ok(count)
     }
 
+    /// Copies what is under a tag of the older cosign, beside what the target has there.
+    async fn merge_legacy(
+        &self,
+        source: &Located,
+        target: &Located,
+        subject: &Digest,
+        kind: &str,
+    ) -> Result<usize, RegistryError> {
+        let tag = legacy_tag(subject, kind);
+        let Some(manifest) = self.find(&source.tagged(tag.clone())).await? else {
+            return Ok(0);
+        };
+        let tag = target.tagged(tag);
+        let there = self.find(&tag).await?;
+        let limit = self.settings().attachment_limit;
+        let Some(there) = there else {
+            self.copy_blobs(source, target, &manifest, limit).await?;
+            self.put_manifest(&tag, &manifest.bytes, &manifest.media_type)
+                .await?;
+            return Ok(1);
+        };
+        let mut all = layers(target, &there)?;
+        let known = all.len();
+        for layer in layers(source, &manifest)? {
+            if !all.contains(&layer) {
+                all.push(layer);
+            }
+        }
+        if all.len() > known {
+            self.copy_blobs(source, target, &manifest, limit).await?;
+            self.put_layers(&tag, all).await?;
+        }
+        Ok(1)
+    }
+
+    /// Copies the SBOM of the older cosign; another than the target's only if forced.
+    async fn copy_legacy(
+        &self,
+        source: &Located,
+        target: &Located,
+        subject: &Digest,
+        force: bool,
+    ) -> Result<usize, CopyError> {
+        let tag = legacy_tag(subject, LEGACY_SBOM);
+        let Some(manifest) = self.find(&source.tagged(tag.clone())).await? else {
+            return Ok(0);
+        };
+        let tag = target.tagged(tag);
+        let there = self.find(&tag).await?.map(|found| found.digest);
+        if Before::of(&tag, there, manifest.digest, force)? != Before::Same {
+            let limit = self.settings().attachment_limit;
+            self.copy_blobs(source, target, &manifest, limit).await?;
+            self.put_manifest(&tag, &manifest.bytes, &manifest.media_type)
+                .await?;
+        }
+        Ok(1)
+    }
+
     async fn copy_blobs(
         &self,
         source: &Located,
@@ -152,8 +223,10 @@ impl Client {
             return Ok(());
         };
         for blob in parts.config.iter().chain(&parts.layers) {
-            let bytes: Bytes = self.blob(source, &blob.digest, blob.size, limit).await?;
-            self.put_blob(target, &bytes).await?;
+            if !self.has_blob(target, &blob.digest).await? {
+                let bytes: Bytes = self.blob(source, &blob.digest, blob.size, limit).await?;
+                self.put_blob(target, &bytes).await?;
+            }
         }
         Ok(())
     }

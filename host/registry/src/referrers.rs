@@ -5,12 +5,13 @@
 //! of them lies under the tag `sha256-<hex>`, kept by those who attach. Signatures of the
 //! older cosign are layers under the tag `sha256-<hex>.sig`.
 //!
-//! `publish` and the command line attach, `resolve`, `copy` and `yank` list. A referrer
+//! `publish` and `yank` attach, `resolve`, `copy` and the command line list. A referrer
 //! is somebody's claim and nothing more: `trust` judges signatures. Nothing here does.
 //!
 //! [OCI 1.1]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ use crate::digest::Digest;
 use crate::layout::{Descriptor, IMAGE_INDEX, IMAGE_MANIFEST, Written, or_empty};
 use crate::name::{Located, OciReference, shortened};
 use crate::sign::{
-    BUNDLE_MEDIA_TYPE, Bundle, CONTENT_ANNOTATION, PREDICATE_TYPE_ANNOTATION, Signature, Statement,
+    BUNDLE_MEDIA_TYPE, Bundle, CONTENT_ANNOTATION, COSIGN_PREDICATE_TYPE,
+    PREDICATE_TYPE_ANNOTATION, Signature, Statement,
 };
 
 /// The config of something that has none, and its bytes ([OCI image spec, empty]).
@@ -28,13 +30,19 @@ use crate::sign::{
 /// [OCI image spec, empty]: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
 const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
-/// Most attachments of one package that are looked at: anybody who may write to a
-/// repository can add any number.
-const MOST: usize = 64;
+/// Most attachments of one kind that are looked into: anybody who may write to a
+/// repository can add any number. Of one kind, so that notes hide no signature.
+pub(crate) const MOST: usize = 64;
+/// Most attachments of one package that are listed; a list with more is refused, since
+/// nobody knows what the rest would be.
+const MOST_LISTED: usize = 10_000;
 /// Largest signature that is looked at: they are some kilobytes. A larger one is none.
 const SIGNATURE_LIMIT: u64 = 1024 * 1024;
 /// How often an index that others also write to is written again.
 const MOST_WRITES: usize = 5;
+/// How long it is left alone before it is looked at whether another wrote over it: longer
+/// than it takes to read and write it. Up to twice as long, for each in another way.
+const LEFT_ALONE: Duration = Duration::from_millis(64);
 
 /// Something that is attached to a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,9 +204,11 @@ impl Client {
         subject: &Digest,
         descriptor: &Descriptor,
     ) -> Result<(), RegistryError> {
-        if self.ask_api(located, subject).await?.is_some() {
+        if self.ask_api(located, subject, false).await?.is_some() {
             return Ok(());
         }
+        // Not the same for two who collide, or they would again.
+        let more = Duration::from_millis(u64::from(descriptor.digest.as_bytes()[0]) / 4);
         let tag = located.tagged(fallback_tag(subject));
         for _ in 0..MOST_WRITES {
             let found = self.find(&tag).await?;
@@ -213,8 +223,10 @@ impl Client {
             index.manifests.push(descriptor.clone());
             let bytes = serde_json::to_vec(&index);
             let bytes = bytes.map_err(|error| unreadable(located, &error.to_string()))?;
-            // Another who wrote in the same moment is seen by the next look.
             self.put_manifest(&tag, &bytes.into(), IMAGE_INDEX).await?;
+            // A registry has no 'put if unchanged': whoever read the index before this and
+            // wrote it after has taken this out of it, which the next look sees.
+            tokio::time::sleep(LEFT_ALONE + more).await;
         }
         Err(RegistryError {
             doing: "attach something in",
@@ -227,53 +239,53 @@ impl Client {
         })
     }
 
-    /// Everything that is attached to a manifest, at most the first sixty-four.
+    /// Everything that is attached to a manifest. Whoever looks into them takes those of
+    /// one kind, and not any number.
     ///
     /// # Errors
-    /// See [`Fault`].
+    /// See [`Fault`]; also a list of more than anybody needs.
     pub async fn referrers(
         &self,
         located: &Located,
         subject: &Digest,
     ) -> Result<Vec<Referrer>, RegistryError> {
-        let manifests = match self.ask_api(located, subject).await? {
+        let manifests = match self.ask_api(located, subject, true).await? {
             Some(manifests) => manifests,
             None => match self.find(&located.tagged(fallback_tag(subject))).await? {
                 Some(manifest) => read_index(located, &manifest)?.manifests,
                 None => Vec::new(),
             },
         };
-        if manifests.len() > MOST {
-            tracing::warn!(%located, %subject, count = manifests.len(), "only the first {MOST} attachments are looked at");
+        if manifests.len() > MOST_LISTED {
+            let why = format!("there are more than {MOST_LISTED} of them");
+            return Err(unreadable(located, &why));
         }
-        let first = manifests.into_iter().take(MOST);
-        Ok(first.map(|descriptor| Referrer { descriptor }).collect())
+        let all = manifests.into_iter();
+        Ok(all.map(|descriptor| Referrer { descriptor }).collect())
     }
 
-    /// `None`: the registry has no referrers API.
+    /// `None`: the registry has no referrers API. Without `all`, what the first page has.
     async fn ask_api(
         &self,
         located: &Located,
         subject: &Digest,
+        all: bool,
     ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
         let doing = "list what is attached in";
-        let mut path = format!("/v2/{}/referrers/{subject}", located.repository);
-        let mut all = Vec::new();
-        while all.len() <= MOST {
-            let Some((json, next)) = self.json(located, path.clone(), doing).await? else {
-                return Ok(None);
-            };
-            let Ok(index) = serde_json::from_value::<Index>(json) else {
-                return Ok(None);
-            };
-            let last = index.manifests.is_empty();
-            all.extend(index.manifests);
-            match next {
-                Some(next) if !last && next != path => path = next,
-                _ => break,
+        let path = format!("/v2/{}/referrers/{subject}", located.repository);
+        let Some(pages) = self.json(located, path, all, doing).await? else {
+            return Ok(None);
+        };
+        let mut manifests = Vec::new();
+        for page in pages {
+            match serde_json::from_value::<Index>(page) {
+                Ok(index) => manifests.extend(index.manifests),
+                // Another thing under this path.
+                Err(_) if manifests.is_empty() => return Ok(None),
+                Err(error) => return Err(unreadable(located, &error.to_string())),
             }
         }
-        Ok(Some(all))
+        Ok(Some(manifests))
     }
 
     /// The bytes of an attachment, with what is said about them.
@@ -329,10 +341,19 @@ impl Client {
         referrers: &[Referrer],
     ) -> Result<Vec<Attachment>, RegistryError> {
         let mut found = Vec::new();
-        let bundles = referrers
+        let mut bundles: Vec<&Referrer> = referrers
             .iter()
-            .filter(|one| one.artifact_type() == BUNDLE_MEDIA_TYPE);
-        for referrer in bundles {
+            .filter(|one| one.artifact_type() == BUNDLE_MEDIA_TYPE)
+            .collect();
+        // Signed SBOMs and the like are bundles too, and last.
+        bundles.sort_by_key(|one| {
+            let said = one.descriptor.annotations.get(PREDICATE_TYPE_ANNOTATION);
+            said.is_some_and(|said| said != COSIGN_PREDICATE_TYPE)
+        });
+        if bundles.len() > MOST {
+            tracing::warn!(%located, %subject, count = bundles.len(), "only {MOST} bundles are looked at");
+        }
+        for referrer in bundles.into_iter().take(MOST) {
             let attachment = self.attachment_within(located, referrer, SIGNATURE_LIMIT);
             match attachment.await {
                 Err(error) if matches!(*error.fault, Fault::TooLarge { .. }) => {}
@@ -355,27 +376,13 @@ impl Client {
         Ok(found)
     }
 
-    /// Adds a signature of the older form under its tag, beside those that are there.
-    ///
-    /// # Errors
-    /// See [`Fault`].
-    pub async fn attach_legacy(
+    /// Writes layers of the older form under a tag. They are there already.
+    pub(crate) async fn put_layers(
         &self,
-        located: &Located,
-        subject: &Digest,
-        signature: &Attachment,
-    ) -> Result<OciReference, RegistryError> {
-        let tag = located.tagged(legacy_tag(subject, "sig"));
-        let mut layer = Descriptor::of(signature.media_type.clone(), &signature.bytes);
-        layer.annotations = signature.layer_annotations.clone();
-        let mut layers = match self.find(&tag).await? {
-            Some(manifest) => read_artifact(located, &manifest)?.layers,
-            None => Vec::new(),
-        };
-        if layers.contains(&layer) {
-            return Ok(tag);
-        }
-        layers.push(layer);
+        tag: &OciReference,
+        layers: Vec<Descriptor>,
+    ) -> Result<(), RegistryError> {
+        let located = &tag.located;
         // What cosign writes there: the config of an image without content.
         let ids: Vec<_> = layers.iter().map(|layer| layer.digest).collect();
         let config = serde_json::json!({
@@ -394,11 +401,17 @@ impl Client {
         });
         let manifest = manifest.map_err(|error| unreadable(located, &error.to_string()))?;
         self.put_blob(located, &config).await?;
-        self.put_blob(located, &signature.bytes).await?;
-        self.put_manifest(&tag, &manifest.into(), IMAGE_MANIFEST)
-            .await?;
-        Ok(tag)
+        self.put_manifest(tag, &manifest.into(), IMAGE_MANIFEST)
+            .await
     }
+}
+
+/// The layers of a manifest in the older form.
+pub(crate) fn layers(
+    located: &Located,
+    manifest: &Manifest,
+) -> Result<Vec<Descriptor>, RegistryError> {
+    Ok(read_artifact(located, manifest)?.layers)
 }
 
 impl Attachment {

@@ -301,11 +301,8 @@ impl Resolver {
         }
     }
 
-    /// The newest version that will do, whatever is locked: what an update takes.
-    ///
-    /// # Errors
-    /// See [`ResolveError`].
-    pub async fn newest(&self, wanted: &Wanted) -> Result<Package, ResolveError> {
+    /// The newest version that will do, out of the cache if it is there.
+    async fn newest(&self, wanted: &Wanted) -> Result<Package, ResolveError> {
         let name = &wanted.name;
         let located = self.client.locate(name).await?;
         let versions = self.client.versions(&located).await?;

@@ -5,17 +5,28 @@
 //! decides. Whoever may publish may mark; nobody else is asked. `resolve` looks at marks
 //! when it chooses. Nothing here removes anything.
 
+use std::cmp::Reverse;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Client, RegistryError};
+use crate::client::{Client, Fault, RegistryError};
 use crate::digest::Digest;
+use crate::layout;
 use crate::name::{Located, shortened};
-use crate::referrers::{Attachment, Referrer};
+use crate::referrers::{Attachment, MOST, Referrer};
 
 /// The kind of attachment that a mark is.
 pub const YANKED: &str = "application/vnd.darkroom.yanked.v1+json";
 /// The annotation with the number, so that lists tell the newest mark apart.
 const NUMBER_ANNOTATION: &str = "dev.darkroom.yank.number";
+/// The highest number of a mark. One above it marks nothing: after the highest of all
+/// there would be no next, and nobody could take it back.
+const HIGHEST: u64 = 1 << 32;
+
+/// Versions that are asked for at once.
+const AT_ONCE: usize = 8;
 
 /// Why a version was yanked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +47,7 @@ impl Client {
     /// Whether a version is yanked, by what is attached to its manifest.
     ///
     /// # Errors
-    /// See [`Fault`](crate::client::Fault).
+    /// See [`Fault`].
     pub async fn yanked(
         &self,
         located: &Located,
@@ -48,10 +59,27 @@ impl Client {
         }))
     }
 
+    /// Which of these versions are yanked, in their order; several are asked for at once.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn yanked_of(
+        &self,
+        located: &Located,
+        versions: &[Version],
+    ) -> Result<Vec<Option<Yanked>>, RegistryError> {
+        let all = stream::iter(versions).map(async |version| {
+            let manifest = self.manifest(&located.tagged(layout::tag(version))).await?;
+            let referrers = self.referrers(located, &manifest.digest).await?;
+            self.yanked(located, &referrers).await
+        });
+        all.buffered(AT_ONCE).try_collect().await
+    }
+
     /// Marks a version, so that it isn't chosen any more. Returns whether it wasn't so.
     ///
     /// # Errors
-    /// See [`Fault`](crate::client::Fault).
+    /// See [`Fault`].
     pub async fn yank(
         &self,
         located: &Located,
@@ -65,7 +93,7 @@ impl Client {
     /// Takes the mark of a version back. Returns whether there was one.
     ///
     /// # Errors
-    /// See [`Fault`](crate::client::Fault).
+    /// See [`Fault`].
     pub async fn unyank(
         &self,
         located: &Located,
@@ -88,8 +116,20 @@ impl Client {
         if before.as_ref().is_some_and(|mark| mark.yanked) == yanked {
             return Ok(false);
         }
+        let number = before.map_or(0, |mark| mark.number).saturating_add(1);
+        if number > HIGHEST {
+            return Err(RegistryError {
+                doing: "mark a version in",
+                subject: located.digested(*manifest).to_string(),
+                registry: located.registry.clone(),
+                fault: Box::new(Fault::Malformed {
+                    what: "the mark that is there",
+                    why: "its number is the highest that there is".into(),
+                }),
+            });
+        }
         let mark = Mark {
-            number: before.map_or(0, |mark| mark.number) + 1,
+            number,
             yanked,
             reason: reason.map(str::to_owned),
         };
@@ -109,16 +149,22 @@ impl Client {
         referrers: &[Referrer],
     ) -> Result<Option<Mark>, RegistryError> {
         let mut newest: Option<Mark> = None;
-        for referrer in referrers.iter().filter(|one| one.artifact_type() == YANKED) {
+        let marks = referrers.iter().filter(|one| one.artifact_type() == YANKED);
+        let mut marks: Vec<&Referrer> = marks.collect();
+        // By what lists say, so that the newest is among those that are looked into.
+        marks.sort_by_key(|one| {
+            let said = one.descriptor.annotations.get(NUMBER_ANNOTATION);
+            let number = said.and_then(|said| said.parse::<u64>().ok());
+            Reverse(number.filter(|number| *number <= HIGHEST))
+        });
+        for referrer in marks.into_iter().take(MOST) {
             let attachment = self.attachment(located, referrer).await?;
             // One that can't be read marks nothing.
             let Ok(mark) = serde_json::from_slice::<Mark>(&attachment.bytes) else {
                 continue;
             };
-            if newest
-                .as_ref()
-                .is_none_or(|known| known.number < mark.number)
-            {
+            let known = newest.as_ref();
+            if mark.number <= HIGHEST && known.is_none_or(|known| known.number < mark.number) {
                 newest = Some(mark);
             }
         }

@@ -91,6 +91,10 @@ impl From<CopyError> for Failure {
             CopyError::Pull(error) => error.into(),
             CopyError::Publish(error) => error.into(),
             CopyError::Registry(error) => error.into(),
+            error @ CopyError::TooMany { .. } => {
+                let hint = error.hint();
+                Self::user(error).hint(hint)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! | what | where |
 //! |---|---|
 //! | places of packages | `[registries]` of config.toml and darkroom.toml, then wkg's config.toml (`WKG_CONFIG_FILE`) |
-//! | credentials | wkg's config.toml, then docker's config.json (`DOCKER_CONFIG`) and its programs |
+//! | credentials | `WKG_REGISTRY_…_AUTH_BEARER`, wkg's config.toml, then docker's config.json (`DOCKER_CONFIG`) and its programs |
 //! | whom to trust | trust.yaml beside the user's config.toml, or `trust` |
 //! | proxies | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, also in small letters |
 //!
@@ -49,6 +49,11 @@ pub(crate) fn client(config: &Config) -> Result<Client, Failure> {
     });
     if let Some((name, text)) = read(wkg)? {
         registries = registries.with_wkg(Wkg::parse(&text, &name)?);
+    }
+    for (name, value) in std::env::vars_os() {
+        if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+            registries.take_variable(name, value);
+        }
     }
     let docker = path_of("DOCKER_CONFIG").or_else(|| Some(path_of("HOME")?.join(".docker")));
     if let Some((name, text)) = read(docker.map(|folder| folder.join("config.json")))? {

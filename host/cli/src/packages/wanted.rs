@@ -115,19 +115,8 @@ pub(crate) async fn resolve(
     if request.mode != Mode::Offline && wanted.iter().any(|(_, one)| one.locked.is_none()) {
         terminal.note("Resolving packages");
     }
-    let answers = if request.moves.is_none() {
-        let all: Vec<_> = wanted.iter().map(|(_, wanted)| wanted.clone()).collect();
-        resolver.resolve_all(&all, request.mode).await
-    } else {
-        let mut answers = Vec::new();
-        for (_, wanted) in &wanted {
-            answers.push(match wanted.locked {
-                Some(_) => resolver.resolve(wanted, request.mode).await,
-                None => resolver.newest(wanted).await,
-            });
-        }
-        answers
-    };
+    let all: Vec<_> = wanted.iter().map(|(_, wanted)| wanted.clone()).collect();
+    let answers = resolver.resolve_all(&all, request.mode).await;
     for ((named, _), answer) in wanted.into_iter().zip(answers) {
         let shelved = match answer {
             Ok(package) => {

@@ -112,7 +112,8 @@ impl Uses {
         for blob in rows.iter().flat_map(|(_, row)| row.blobs()) {
             let count = uses.counts.entry(blob.digest).or_default();
             if *count == 0 {
-                uses.bytes += blob.bytes;
+                // Saturating: a row that another wrote may say anything.
+                uses.bytes = uses.bytes.saturating_add(blob.bytes);
             }
             *count += 1;
         }
@@ -125,7 +126,7 @@ impl Uses {
                 *count -= 1;
                 if *count == 0 {
                     self.counts.remove(&blob.digest);
-                    self.bytes -= blob.bytes;
+                    self.bytes = self.bytes.saturating_sub(blob.bytes);
                 }
             }
         }

@@ -119,7 +119,8 @@ impl Row {
             },
             manifest: self.wire.manifest.digest,
             component: self.wire.component.digest,
-            bytes: self.blobs().map(|blob| blob.bytes).sum(),
+            // Saturating: a row that another wrote may say anything.
+            bytes: (self.blobs()).fold(0, |sum, blob| sum.saturating_add(blob.bytes)),
             stored: UNIX_EPOCH + Duration::from_millis(self.wire.stored),
             used: self.used,
         }

@@ -21,7 +21,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use serde_json::Value;
 
-use authorize::Right;
 use connection::Connection;
 use read::Get;
 
@@ -121,15 +120,9 @@ impl Client {
 
     async fn well_known(&self, host: &str) -> Result<Base, RegistryError> {
         let get = Get {
-            path: well_known::PATH.to_owned(),
-            repository: "",
-            right: Right::Read,
             accept: "application/json",
-            what: "the file",
-            limit: WELL_KNOWN_LIMIT,
-            size: None,
-            head: false,
             open: true,
+            ..Get::new(well_known::PATH.into(), "", "the file", WELL_KNOWN_LIMIT)
         };
         let doing = "find where packages are kept by";
         let failed = |fault| RegistryError {
@@ -170,16 +163,11 @@ impl Client {
         let subject = reference.to_string();
         let located = &reference.located;
         let accept = format!("{IMAGE_MANIFEST}, {IMAGE_INDEX}, {DOCKER_MANIFESTS}");
+        let path = format!("/v2/{}/manifests/{}", located.repository, reference.at);
+        let limit = self.inner.settings.manifest_limit;
         let get = Get {
-            path: format!("/v2/{}/manifests/{}", located.repository, reference.at),
-            repository: &located.repository,
-            right: Right::Read,
             accept: &accept,
-            what: "the manifest",
-            limit: self.inner.settings.manifest_limit,
-            size: None,
-            head: false,
-            open: false,
+            ..Get::new(path, &located.repository, "the manifest", limit)
         };
         let connection = self.connection(&located.registry, doing, &subject).await?;
         let answer = connection.get(&get, &self.inner.settings).await;
@@ -229,16 +217,10 @@ impl Client {
             let fault = Fault::TooLarge { what, limit };
             return Err(failed(doing, located, &subject, fault));
         }
+        let path = format!("/v2/{}/blobs/{digest}", located.repository);
         let get = Get {
-            path: format!("/v2/{}/blobs/{digest}", located.repository),
-            repository: &located.repository,
-            right: Right::Read,
-            accept: "",
-            what,
-            limit,
             size: Some(size),
-            head: false,
-            open: false,
+            ..Get::new(path, &located.repository, what, limit)
         };
         let connection = self.connection(&located.registry, doing, &subject).await?;
         let answer = connection.get(&get, &self.inner.settings).await;
@@ -288,25 +270,16 @@ impl Client {
     ) -> Result<Vec<String>, RegistryError> {
         let connection = self.connection(&located.registry, doing, subject).await?;
         let failed = |fault| failed(doing, located, subject, fault);
+        let limit = self.inner.settings.manifest_limit;
         let mut all: Vec<String> = Vec::new();
-        let mut path = Some(path.to_owned());
+        let mut path = path.to_owned();
         for _ in 0..MOST_PAGES {
-            let Some(this) = path.take() else { break };
             let get = Get {
-                path: this.clone(),
-                repository: &located.repository,
-                right: Right::Read,
                 accept: "application/json",
-                what: "the list",
-                limit: self.inner.settings.manifest_limit,
-                size: None,
-                head: false,
-                open: false,
+                ..Get::new(path.clone(), &located.repository, "the list", limit)
             };
-            let answer = connection
-                .get(&get, &self.inner.settings)
-                .await
-                .map_err(failed)?;
+            let answer = connection.get(&get, &self.inner.settings).await;
+            let answer = answer.map_err(failed)?;
             let json = serde_json::from_slice::<Value>(&answer.body);
             let list = json
                 .ok()
@@ -320,47 +293,76 @@ impl Client {
             // An empty list is `null` to some.
             let names = list.as_array().into_iter().flatten();
             all.extend(names.filter_map(Value::as_str).map(str::to_owned));
-            path = answer.next.filter(|next| *next != this);
+            match connection.next_page(&answer).map_err(failed)? {
+                Some(next) if next != path => path = next,
+                Some(_) => return Err(failed(endless())),
+                None => return Ok(all),
+            }
         }
-        Ok(all)
+        Err(failed(endless()))
     }
 
-    /// What a path answers, as JSON, with the path of the next page; `None` if it answers
-    /// 404, or something else, or is not there at all.
+    /// What a path answers, as JSON, page for page; `None` if it answers 404, or something
+    /// else, or is not there at all. Without `all` only the first page is asked for.
     pub(crate) async fn json(
         &self,
         located: &Located,
-        path: String,
+        mut path: String,
+        all: bool,
         doing: &'static str,
-    ) -> Result<Option<(Value, Option<String>)>, RegistryError> {
+    ) -> Result<Option<Vec<Value>>, RegistryError> {
         let subject = located.to_string();
-        let get = Get {
-            path,
-            repository: &located.repository,
-            right: Right::Read,
-            accept: IMAGE_INDEX,
-            what: "the list",
-            limit: self.inner.settings.manifest_limit,
-            size: None,
-            head: false,
-            open: false,
-        };
+        let failed = |fault| failed(doing, located, &subject, fault);
+        let limit = self.inner.settings.manifest_limit;
         let connection = self.connection(&located.registry, doing, &subject).await?;
-        match connection.get(&get, &self.inner.settings).await {
-            Ok(answer) => {
-                let json = serde_json::from_slice(&answer.body).ok();
-                Ok(json.map(|json| (json, answer.next)))
+        let mut pages = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let get = Get {
+                accept: IMAGE_INDEX,
+                ..Get::new(path.clone(), &located.repository, "the list", limit)
+            };
+            let answer = match connection.get(&get, &self.inner.settings).await {
+                Ok(answer) => answer,
+                // What registries answer that have no such path.
+                Err(
+                    Fault::NotFound
+                    | Fault::Unexpected {
+                        status: 400 | 405 | 406,
+                        ..
+                    },
+                ) if pages.is_empty() => return Ok(None),
+                Err(fault) => return Err(failed(fault)),
+            };
+            match serde_json::from_slice(&answer.body) {
+                Ok(page) => pages.push(page),
+                Err(_) if pages.is_empty() => return Ok(None),
+                Err(_) => return Err(failed(endless())),
             }
-            // What registries answer that have no such path.
-            Err(
-                Fault::NotFound
-                | Fault::Unexpected {
-                    status: 400 | 405 | 406,
-                    ..
-                },
-            ) => Ok(None),
-            Err(fault) => Err(failed(doing, located, &subject, fault)),
+            match connection.next_page(&answer).map_err(failed)? {
+                Some(next) if all && next != path => path = next,
+                Some(_) if all => return Err(failed(endless())),
+                _ => return Ok(Some(pages)),
+            }
         }
+        Err(failed(endless()))
+    }
+
+    /// Whether a repository that we write to has a blob.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn has_blob(
+        &self,
+        located: &Located,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        let doing = "look for a blob in";
+        let subject = located.to_string();
+        let connection = self.connection(&located.registry, doing, &subject).await?;
+        let settings = &self.inner.settings;
+        let has = connection.has_blob(&located.repository, digest, settings);
+        has.await
+            .map_err(|fault| failed(doing, located, &subject, fault))
     }
 
     /// Uploads a blob, unless it is there.
@@ -428,6 +430,15 @@ impl Client {
         let known = connection.credentials.get_or_try_init(|| credentials).await;
         known.map_err(|error| failed(Fault::Credentials(error)))?;
         Ok(connection)
+    }
+}
+
+/// What a list is that doesn't come to its end. A part of it would be taken for all: the
+/// newest version, or the signature, may be in the rest.
+fn endless() -> Fault {
+    Fault::Malformed {
+        what: "the list",
+        why: format!("it has no end that is found in {MOST_PAGES} pages"),
     }
 }
 

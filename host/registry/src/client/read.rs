@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LINK, RETRY_AFTER};
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, Url};
 use serde_json::Value;
 
 use super::authorize::{Authorization, Right};
@@ -47,12 +47,30 @@ pub(super) struct Get<'a> {
     pub(super) open: bool,
 }
 
+impl<'a> Get<'a> {
+    /// Asks for something of a repository, as whoever we are, within a limit.
+    pub(super) fn new(path: String, repository: &'a str, what: &'static str, limit: u64) -> Self {
+        Self {
+            path,
+            repository,
+            right: Right::Read,
+            accept: "",
+            what,
+            limit,
+            size: None,
+            head: false,
+            open: false,
+        }
+    }
+}
+
 /// An answer with 200.
 pub(super) struct Answer {
     pub(super) body: Bytes,
     pub(super) media_type: Option<String>,
-    /// The path of the next page.
-    pub(super) next: Option<String>,
+    /// Where it came from, redirects followed.
+    url: Url,
+    links: Option<String>,
 }
 
 impl Connection {
@@ -120,7 +138,7 @@ impl Connection {
             let plain = value.split(';').next().unwrap_or_default();
             plain.trim().to_ascii_lowercase()
         });
-        let next = text(LINK).and_then(|link| next_page(&link));
+        let (url, links) = (answer.url().clone(), text(LINK));
         let body = if get.head {
             Bytes::new()
         } else {
@@ -129,8 +147,17 @@ impl Connection {
         Ok(Answer {
             body,
             media_type,
-            next,
+            url,
+            links,
         })
+    }
+
+    /// The path of the page after this one of a list.
+    pub(super) fn next_page(&self, answer: &Answer) -> Result<Option<String>, Fault> {
+        match &answer.links {
+            Some(links) => next_page(links, &answer.url, &self.url("/")?),
+            None => Ok(None),
+        }
     }
 }
 
@@ -255,11 +282,31 @@ pub(super) fn said(body: &[u8]) -> String {
     line.to_owned()
 }
 
-/// The path of `<path>; rel="next"`. An address of another host is not followed.
-fn next_page(link: &str) -> Option<String> {
-    let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let next = rest.replace('"', "").contains("rel=next");
-    (next && target.starts_with('/') && !target.starts_with("//")).then(|| target.to_owned())
+/// The path of `<address>; rel="next"` ([RFC 8288]), which may be one of several. An
+/// address of another host is not followed, and a list without its end is none.
+///
+/// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
+fn next_page(links: &str, here: &Url, registry: &Url) -> Result<Option<String>, Fault> {
+    let mut parts = links.split('<').skip(1);
+    let next = parts.find_map(|part| {
+        let (target, rest) = part.split_once('>')?;
+        let rest = rest.replace(['"', ' '], "").to_ascii_lowercase();
+        let is_next = rest.split([';', ',']).any(|one| one == "rel=next");
+        is_next.then_some(target)
+    });
+    let Some(next) = next else { return Ok(None) };
+    // The scheme is ours: behind some proxies a registry doesn't know that it is https.
+    let place = |url: &Url| (url.host_str().map(str::to_owned), url.port());
+    match here.join(next) {
+        Ok(url) if place(&url) == place(registry) => {
+            let query = url.query().map(|query| format!("?{query}"));
+            Ok(Some(format!("{}{}", url.path(), query.unwrap_or_default())))
+        }
+        _ => Err(Fault::Malformed {
+            what: "the list",
+            why: "its next page is at another host".into(),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -280,14 +327,35 @@ mod tests {
 
     #[test]
     fn pages_stay_with_their_registry() {
-        let next = |link| next_page(link);
-        assert_eq!(
-            next("</v2/_catalog?last=b&n=2>; rel=\"next\"").as_deref(),
-            Some("/v2/_catalog?last=b&n=2")
-        );
-        assert_eq!(next("<https://evil.example/v2/>; rel=\"next\""), None);
-        assert_eq!(next("<//evil.example/v2/>; rel=\"next\""), None);
-        assert_eq!(next("</v2/>; rel=\"prev\""), None);
+        let registry: Url = "https://reg.example/".parse().expect("an address");
+        let here = registry.join("/v2/acme/x/tags/list").expect("an address");
+        let next = |link: &str| next_page(link, &here, &registry).ok();
+        let path = |path: &str| Some(Some(path.to_owned()));
+        for link in [
+            "</v2/_catalog?last=b&n=2>; rel=\"next\"",
+            "<https://reg.example/v2/_catalog?last=b&n=2>; rel=next",
+            "<http://reg.example/v2/_catalog?last=b&n=2>; title=\"x\"; rel=\"next\"",
+            "</v2/>; rel=\"prev\", </v2/_catalog?last=b&n=2>;rel=\"next\"",
+        ] {
+            assert_eq!(next(link), path("/v2/_catalog?last=b&n=2"), "{link}");
+        }
+        let relative = next("<list?last=b>; rel=\"next\"");
+        assert_eq!(relative, path("/v2/acme/x/tags/list?last=b"));
+        for none in [
+            "</v2/>; rel=\"prev\"",
+            "",
+            "rel=next",
+            "</v2/>; rel=\"nextish\"",
+        ] {
+            assert_eq!(next(none), Some(None), "{none}");
+        }
+        for elsewhere in [
+            "<https://evil.example/v2/>; rel=\"next\"",
+            "<//evil.example/v2/>; rel=\"next\"",
+            "<https://reg.example:444/v2/>; rel=\"next\"",
+        ] {
+            assert_eq!(next(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -23,15 +23,14 @@ impl Connection {
         settings: &Settings,
     ) -> Result<bool, Fault> {
         let get = Get {
-            path: format!("/v2/{repository}/blobs/{digest}"),
-            repository,
             right: Right::Write,
-            accept: "",
-            what: "the blob",
-            limit: 0,
-            size: None,
             head: true,
-            open: false,
+            ..Get::new(
+                format!("/v2/{repository}/blobs/{digest}"),
+                repository,
+                "the blob",
+                0,
+            )
         };
         match self.get(&get, settings).await {
             Ok(_) => Ok(true),

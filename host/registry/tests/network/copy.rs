@@ -1,12 +1,11 @@
 //! Copies between two registries, with signatures and what is attached to attachments.
 
-use crate::server::{Kind, Server, anybody, component, metadata, shown};
+use crate::older::{attach_legacy, legacy_signature, put_layers};
+use crate::proxy::Proxy;
+use crate::server::{Kind, Server, anybody, component, metadata, new_key, shown};
 use darkroom_registry::publish::{Before, With};
 use darkroom_registry::referrers::Attachment;
-use darkroom_registry::sign::{
-    Bundle, Claims, LEGACY_SIGNATURE_ANNOTATION, LegacySignature, PrivateKey,
-    SIMPLE_SIGNING_MEDIA_TYPE, Statement, Subject,
-};
+use darkroom_registry::sign::{Bundle, Claims, Statement, Subject};
 
 #[tokio::test]
 async fn a_mirror_has_the_same_digests_and_signatures() {
@@ -28,7 +27,7 @@ async fn a_mirror_has_the_same_digests_and_signatures() {
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let statement = Statement::of_package(&digest, &Claims::new("acme:x", "1.0.0"));
     let signature = Attachment::bundle(&Bundle::sign(&key, &statement), &statement, None);
     client
@@ -52,15 +51,8 @@ async fn a_mirror_has_the_same_digests_and_signatures() {
         .attach(&from, &under, length, &signed)
         .await
         .expect("attached");
-    let legacy = LegacySignature::sign(&key, &digest, &from.to_string(), &Claims::default());
-    let mut older = Attachment::new(SIMPLE_SIGNING_MEDIA_TYPE, legacy.payload.clone());
-    older
-        .layer_annotations
-        .insert(LEGACY_SIGNATURE_ANNOTATION.into(), legacy.signature);
-    client
-        .attach_legacy(&from, &digest, &older)
-        .await
-        .expect("attached");
+    let older = legacy_signature(&key, &digest, &from.to_string());
+    attach_legacy(&client, &from, &digest, &older).await;
 
     let target = to.tagged("1.0.0");
     let copied = client
@@ -91,6 +83,67 @@ async fn a_mirror_has_the_same_digests_and_signatures() {
         client.referrers(&to, &under).await.expect("listed").len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_mirror_keeps_what_its_owner_has_signed() {
+    let (Some(first), Some(second)) = (
+        Server::start(&Kind::default()),
+        Server::start(&Kind::default()),
+    ) else {
+        return;
+    };
+    let client = anybody();
+    let source = Proxy::start(&first.host).await;
+    let mut from = first.at("acme/x");
+    from.registry.clone_from(&source.host);
+    let to = second.at("acme/x");
+    let said = metadata("acme:x", "1.0.0");
+    let mut digest = None;
+    for place in [&from, &to] {
+        let published = client
+            .publish(place, component(9), &said, &With::default())
+            .await
+            .expect("published");
+        let key = new_key();
+        let legacy = legacy_signature(&key, &published.manifest_digest, &place.to_string());
+        attach_legacy(&client, place, &published.manifest_digest, &legacy).await;
+        digest = Some(published.manifest_digest);
+    }
+    let digest = digest.expect("published");
+    let signatures = async || {
+        let found = client.signatures(&to, &digest, &[]).await.expect("read");
+        found.into_iter().map(|one| one.bytes).collect::<Vec<_>>()
+    };
+    let own = signatures().await;
+    assert_eq!(own.len(), 1);
+    source.forget();
+    let before = source.count("GET /v2/acme/x/blobs");
+    for _ in ["copies", "has copied"] {
+        client
+            .copy(&from.tagged("1.0.0"), &to.tagged("1.0.0"), false)
+            .await
+            .expect("copied");
+        let both = signatures().await;
+        assert_eq!((both.len(), &both[0]), (2, &own[0]));
+    }
+    // The target had the package itself: of the source only the other payload was read.
+    assert_eq!(source.count("GET /v2/acme/x/blobs") - before, 1);
+
+    // An SBOM in the older form is one thing, and not replaced unless that is asked for.
+    for (place, text) in [(&from, "theirs"), (&to, "ours")] {
+        let tag = format!("sha256-{}.sbom", digest.hex());
+        let sbom = Attachment::new("text/spdx", text);
+        put_layers(&client, &place.tagged(tag), &[sbom]).await;
+    }
+    let copy = async |force| {
+        client
+            .copy(&from.tagged("1.0.0"), &to.tagged("1.0.0"), force)
+            .await
+    };
+    let error = copy(false).await.expect_err("another SBOM");
+    assert!(error.to_string().contains("with other content"), "{error}");
+    copy(true).await.expect("forced");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod bench;
 mod both;
 mod copy;
 mod faults;
+mod older;
 mod packages;
 mod peers;
 mod proxy;

@@ -1,14 +1,14 @@
 //! Publish, pull, versions, search: each against a real registry.
 
 use crate::proxy::{Fault, Proxy};
-use crate::server::{Kind, Server, anybody, component, metadata, shown};
+use crate::server::{Kind, Server, anybody, component, metadata, new_key, shown};
 use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
 use darkroom_registry::digest::Digest;
 use darkroom_registry::name::Located;
 use darkroom_registry::publish::{Before, With};
 use darkroom_registry::referrers::{Attachment, Referrer};
-use darkroom_registry::sign::{Bundle, Claims, PrivateKey, Statement, Subject};
+use darkroom_registry::sign::{Bundle, Claims, Statement, Subject};
 
 #[tokio::test]
 async fn what_is_published_is_pulled_byte_for_byte() {
@@ -158,6 +158,50 @@ async fn versions_are_the_tags_that_are_versions() {
 }
 
 #[tokio::test]
+async fn a_list_is_had_to_its_end_or_not_at_all() {
+    let proxy = Proxy::start("").await;
+    let client = Client::new(Registries::new(), crate::server::hasty());
+    let place: Located = format!("{}/acme/x", proxy.host).parse().expect("a place");
+    let page = |next: String, body| {
+        let link = Some(("link", format!("<{next}>; rel=\"next\"")));
+        Fault::Status(200, link, body)
+    };
+    let (one, two) = ("{\"tags\":[\"1.0.0\"]}", "{\"tags\":[\"2.0.0\"]}");
+    // The rest is at the same host, in words or by its path.
+    for at in [format!("http://{}", proxy.host), String::new()] {
+        let next = format!("{at}/v2/acme/x/tags/list?last=1.0.0");
+        proxy.breaks("/tags/list$", page(next, one), 1);
+        proxy.breaks("last=1.0.0$", Fault::Status(200, None, two), 1);
+        let versions = client.versions(&place).await.expect("listed");
+        assert_eq!(versions.len(), 2, "{versions:?}");
+    }
+    // At another, again the same, or never at its end.
+    let path = "/v2/acme/x/tags/list".to_owned();
+    for (next, times, said) in [
+        (
+            "http://evil.example/tags".to_owned(),
+            1,
+            "its next page is at another host",
+        ),
+        (path.clone(), 1, "it has no end that is found in 100 pages"),
+    ] {
+        proxy.breaks("/tags/list$", page(next, one), times);
+        let error = client.versions(&place).await.expect_err(said);
+        assert!(shown(&error, "").contains(said), "{}", shown(&error, ""));
+    }
+    let (there, back) = (format!("{path}?a"), format!("{path}?b"));
+    proxy.breaks("/tags/list$", page(there.clone(), one), 1);
+    proxy.breaks("?a$", page(back, one), 99);
+    proxy.breaks("?b$", page(there, one), 99);
+    let error = client.versions(&place).await.expect_err("endless");
+    assert!(
+        shown(&error, "").contains("in 100 pages"),
+        "{}",
+        shown(&error, "")
+    );
+}
+
+#[tokio::test]
 async fn packages_are_found_by_a_part_of_their_names() {
     let Some(server) = Server::start(&Kind::default()) else {
         return;
@@ -263,7 +307,7 @@ async fn the_tag_of_a_version_is_written_last() {
     let proxy = Proxy::start(&server.host).await;
     let client = Client::new(Registries::new(), crate::server::hasty());
     let place: Located = format!("{}/acme/x", proxy.host).parse().expect("a place");
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let sbom = [Attachment::new("application/spdx+json", "{}")];
     let with = With {
         attachments: &sbom,
@@ -310,7 +354,7 @@ async fn what_a_key_has_said_otherwise_is_no_signature_of_the_package() {
     let client = anybody();
     let place = server.at("acme/x");
     let said = metadata("acme:x", "1.0.0");
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let unsigned = client
         .publish(&place, component(9), &said, &With::default())
         .await;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::server::{Kind, Server, anybody, component, free_port, hasty, metadata};
+use crate::server::{Kind, Server, anybody, component, free_port, hasty, metadata, new_key};
 use darkroom_registry::cache::{Cache, Limit};
 use darkroom_registry::client::{Client, Settings};
 use darkroom_registry::config::Registries;
@@ -18,10 +18,6 @@ use darkroom_registry::name::{Located, PackageName};
 use darkroom_registry::publish::With;
 use darkroom_registry::referrers::Attachment;
 use darkroom_registry::resolve::{Locked, Mode, Resolver, Wanted};
-use darkroom_registry::sign::{
-    Bundle, Claims, LEGACY_SIGNATURE_ANNOTATION, LegacySignature, PrivateKey,
-    SIMPLE_SIGNING_MEDIA_TYPE, Statement,
-};
 use darkroom_registry::trust::Policy;
 
 /// Where a tool is, in the long tier; says why not otherwise.
@@ -386,40 +382,27 @@ async fn cosign_verifies_what_we_sign_and_signs_what_we_trust() {
         published.expect(version)
     };
 
-    // We sign, in both forms, and cosign verifies; another key it refuses.
-    let key = PrivateKey::generate().expect("a key");
-    let other = PrivateKey::generate().expect("a key");
+    // We sign, and cosign verifies; another key it refuses.
+    let (key, other) = (new_key(), new_key());
     std::fs::write(file("ours.pub"), key.public().to_pem().expect("PEM")).expect("written");
     std::fs::write(file("other.pub"), other.public().to_pem().expect("PEM")).expect("written");
-    for (version, legacy) in [("1.0.0", false), ("1.0.10", true)] {
-        let published = publish(version).await;
-        let digest = published.manifest_digest;
-        let claims = Claims::new("acme:x", version);
-        let reference = format!("{place}@{digest}");
-        let verify =
-            |key: &str| cosign(&["verify", "--key", key, "--insecure-ignore-tlog", &reference]);
-        verify("ours.pub").expect_err("unsigned");
-        if legacy {
-            let signed = LegacySignature::sign(&key, &digest, &place.to_string(), &claims);
-            let mut attachment = Attachment::new(SIMPLE_SIGNING_MEDIA_TYPE, signed.payload);
-            attachment
-                .layer_annotations
-                .insert(LEGACY_SIGNATURE_ANNOTATION.into(), signed.signature);
-            client
-                .attach_legacy(&place, &digest, &attachment)
-                .await
-                .expect("attached");
-        } else {
-            let statement = Statement::of_package(&digest, &claims);
-            let attachment = Attachment::bundle(&Bundle::sign(&key, &statement), &statement, None);
-            client
-                .attach(&place, &digest, published.manifest_size, &attachment)
-                .await
-                .expect("attached");
-        }
-        verify("ours.pub").expect("cosign verifies it");
-        verify("other.pub").expect_err("another key");
-    }
+    let published = publish("1.0.0").await;
+    let reference = format!("{place}@{}", published.manifest_digest);
+    let verify =
+        |key: &str| cosign(&["verify", "--key", key, "--insecure-ignore-tlog", &reference]);
+    verify("ours.pub").expect_err("unsigned");
+    let with = With {
+        key: Some(&key),
+        ..With::default()
+    };
+    let said = metadata("acme:x", "1.0.0");
+    let signed = client.publish(&place, component(5), &said, &with).await;
+    assert_eq!(
+        signed.expect("signed").manifest_digest,
+        published.manifest_digest
+    );
+    verify("ours.pub").expect("cosign verifies it");
+    verify("other.pub").expect_err("another key");
 
     // cosign signs, in both forms, and the policy trusts it.
     cosign(&["generate-key-pair", "--output-key-prefix", "theirs"]).expect("a key");

@@ -1,15 +1,16 @@
 //! What is attached: signatures in both forms, SBOMs and marks, on a registry without the
 //! referrers API and behind a proxy that has it.
 
+use crate::older::{legacy_signature, put_layers};
 use crate::proxy::{Fault, Proxy};
-use crate::server::{Kind, Server, anybody, component, metadata};
+use crate::server::{Kind, Server, anybody, component, metadata, new_key};
 use bytes::Bytes;
+use darkroom_registry::layout::{Descriptor, IMAGE_MANIFEST};
 use darkroom_registry::publish::With;
 use darkroom_registry::referrers::{Attachment, Referrer};
-use darkroom_registry::sign::{
-    Bundle, Claims, LEGACY_SIGNATURE_ANNOTATION, LegacySignature, PrivateKey,
-    SIMPLE_SIGNING_MEDIA_TYPE, Signature, Statement,
-};
+use darkroom_registry::sign::{Bundle, Claims, Signature, Statement, Subject};
+use darkroom_registry::yank::YANKED;
+use serde_json::json;
 
 #[tokio::test]
 async fn attachments_are_kept_under_the_fallback_tag() {
@@ -41,7 +42,7 @@ async fn attachments_are_kept_under_the_fallback_tag() {
         .attach(&place, &digest, size, &sbom)
         .await
         .expect("the same again");
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let claims = Claims::new("acme:x", "1.0.0");
     let statement = Statement::of_package(&digest, &claims);
     let bundle = Bundle::sign(&key, &statement);
@@ -75,27 +76,10 @@ async fn attachments_are_kept_under_the_fallback_tag() {
         Some(Signature::Bundle(bundle.to_json()))
     );
 
-    // The older form beside it, twice with different keys.
-    for _ in 0..2 {
-        let legacy = LegacySignature::sign(
-            &PrivateKey::generate().expect("a key"),
-            &digest,
-            &place.to_string(),
-            &claims,
-        );
-        let mut attachment = Attachment::new(SIMPLE_SIGNING_MEDIA_TYPE, legacy.payload.clone());
-        attachment
-            .layer_annotations
-            .insert(LEGACY_SIGNATURE_ANNOTATION.into(), legacy.signature);
-        client
-            .attach_legacy(&place, &digest, &attachment)
-            .await
-            .expect("attached");
-        client
-            .attach_legacy(&place, &digest, &attachment)
-            .await
-            .expect("the same again");
-    }
+    // The older form beside it, with different keys.
+    let older = [(); 2].map(|()| legacy_signature(&new_key(), &digest, &place.to_string()));
+    let tag = place.tagged(format!("sha256-{}.sig", digest.hex()));
+    put_layers(&client, &tag, &older).await;
     let signatures = client
         .signatures(&place, &digest, &referrers)
         .await
@@ -106,7 +90,7 @@ async fn attachments_are_kept_under_the_fallback_tag() {
 }
 
 #[tokio::test]
-async fn two_who_attach_at_once_lose_nothing() {
+async fn those_who_attach_at_once_are_all_listed() {
     let Some(server) = Server::start(&Kind::default()) else {
         return;
     };
@@ -122,6 +106,7 @@ async fn two_who_attach_at_once_lose_nothing() {
         .await;
     let published = published.expect("published");
     let (digest, size) = (published.manifest_digest, published.manifest_size);
+    // They write over each other's index, which has no 'put if unchanged', and see it.
     let all: Vec<Attachment> = (0..3)
         .map(|at| Attachment::new("text/plain", format!("{at}")))
         .collect();
@@ -131,28 +116,72 @@ async fn two_who_attach_at_once_lose_nothing() {
     for one in futures::future::join_all(attached).await {
         one.expect("attached");
     }
-    let listed = client
-        .referrers(&place, &digest)
+    let listed = client.referrers(&place, &digest).await.expect("listed");
+    assert_eq!(listed.len(), 3);
+}
+
+/// What a registry with the referrers API answers.
+fn listed<'d>(all: impl IntoIterator<Item = &'d Descriptor>) -> &'static str {
+    let all: Vec<_> = all.into_iter().collect();
+    json!({ "schemaVersion": 2, "manifests": all })
+        .to_string()
+        .leak()
+}
+
+#[tokio::test]
+async fn notes_without_end_hide_no_signature_and_no_mark() {
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
+    let proxy = Proxy::start(&server.host).await;
+    let client = anybody();
+    let mut place = server.at("acme/x");
+    place.registry.clone_from(&proxy.host);
+    let key = new_key();
+    let with = With {
+        key: Some(&key),
+        ..With::default()
+    };
+    let published = client
+        .publish(&place, component(9), &metadata("acme:x", "1.0.0"), &with)
         .await
-        .expect("listed")
-        .len();
-    // Two that look, write and look again in the same moments can still miss each other,
-    // but one who attaches again always ends up in the list.
-    for one in &all {
-        client
-            .attach(&place, &digest, size, one)
-            .await
-            .expect("attached");
+        .expect("published");
+    let (digest, size) = (published.manifest_digest, published.manifest_size);
+    let spdx = "https://spdx.dev/Document";
+    let statement = Statement::new(Subject::of(&digest), spdx, json!({}));
+    let sbom = Attachment::bundle(&Bundle::sign(&key, &statement), &statement, None);
+    let sbom = client.attach(&place, &digest, size, &sbom).await;
+    for yanked in [true, false] {
+        let marked = match yanked {
+            true => client.yank(&place, &digest, size, None).await,
+            false => client.unyank(&place, &digest, size).await,
+        };
+        assert!(marked.expect("marked"));
     }
-    assert!(listed >= 1);
-    assert_eq!(
-        client
-            .referrers(&place, &digest)
-            .await
-            .expect("listed")
-            .len(),
-        3
-    );
+    let right = client.referrers(&place, &digest).await.expect("listed");
+    let mark = right.iter().find(|one| one.artifact_type() == YANKED);
+    // Before those that matter a hundred of other kinds, and of theirs.
+    let mut note = Descriptor::of(IMAGE_MANIFEST, b"nothing");
+    note.artifact_type = Some("text/plain".into());
+    let (sbom, mark) = (sbom.expect("attached").descriptor, mark.expect("a mark"));
+    let many = [&note, &sbom, &mark.descriptor];
+    let many = many
+        .into_iter()
+        .flat_map(|one| std::iter::repeat_n(one, 100));
+    let all = listed(many.chain(right.iter().map(|one| &one.descriptor)));
+    proxy.breaks("/referrers/", Fault::Status(200, None, all), 1);
+    let referrers = client.referrers(&place, &digest).await.expect("listed");
+    assert_eq!(referrers.len(), 300 + right.len());
+    let found = client.signatures(&place, &digest, &referrers).await;
+    let found: Vec<_> = found
+        .expect("read")
+        .into_iter()
+        .map(|one| one.bytes)
+        .collect();
+    let statement = Statement::of_package(&digest, &Claims::new("acme:x", "1.0.0"));
+    let ours = Bundle::sign(&key, &statement).to_json();
+    assert!(found.len() <= 64 && found.iter().any(|one| *one == ours));
+    assert_eq!(client.yanked(&place, &referrers).await.expect("read"), None);
 }
 
 #[tokio::test]
@@ -181,9 +210,7 @@ async fn a_registry_with_the_api_is_asked_by_it() {
 
     let mut before = place.clone();
     before.registry.clone_from(&proxy.host);
-    let descriptor = serde_json::to_string(&referrer.descriptor).expect("JSON");
-    let index: &'static str =
-        format!("{{\"schemaVersion\":2,\"manifests\":[{descriptor}]}}").leak();
+    let index = listed([&referrer.descriptor]);
     let first = "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"text/plain\",\"digest\":\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"size\":0,\"annotations\":null}]}";
     let more = format!("</v2/acme/x/referrers/{digest}?page=2>; rel=\"next\"");
     proxy.breaks(
@@ -263,4 +290,23 @@ async fn a_yanked_version_can_come_back() {
             .expect("again")
     );
     assert_eq!(state().await, Some(None));
+
+    // A number after which there is no other marks nothing.
+    for number in [u64::MAX, 1 << 33] {
+        let last = json!({ "number": number, "yanked": false }).to_string();
+        let mut mark = Attachment::new(YANKED, last);
+        let annotation = "dev.darkroom.yank.number".to_owned();
+        mark.annotations.insert(annotation, number.to_string());
+        client
+            .attach(&place, &digest, size, &mark)
+            .await
+            .expect("attached");
+    }
+    assert_eq!(state().await, Some(None));
+    let unyanked = client.unyank(&place, &digest, size).await;
+    assert!(unyanked.expect("taken back"));
+    assert_eq!(state().await, None);
+    let version = "1.0.0".parse().expect("a version");
+    let all = client.yanked_of(&place, &[version]).await.expect("read");
+    assert_eq!(all, [None]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::proxy::{Fault, Proxy};
-use crate::server::{Kind, Server, anybody, component, hasty, metadata, shown};
+use crate::server::{Kind, Server, anybody, component, hasty, metadata, new_key, shown};
 use darkroom_registry::cache::{Cache, Limit};
 use darkroom_registry::client::Client;
 use darkroom_registry::config::Registries;
@@ -202,10 +202,10 @@ async fn the_newest_is_not_pulled_again() {
     let Some(scene) = Scene::new().await else {
         return;
     };
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let published = scene.publish("1.0.0", 10).await;
     let resolver = scene.resolver(Policy::unchecked());
-    let newest = async |resolver: &Resolver| resolver.newest(&wanted(None)).await;
+    let newest = async |resolver: &Resolver| resolver.resolve(&wanted(None), Mode::Normal).await;
     let pulled = newest(&resolver).await.expect("resolved");
     let blobs = scene.proxy.count("GET /v2/acme/x/blobs");
     let again = newest(&resolver).await.expect("resolved");
@@ -315,7 +315,7 @@ async fn the_policy_judges_at_the_pull_and_from_the_cache() {
     let Some(scene) = Scene::new().await else {
         return;
     };
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let published = scene.publish("1.0.0", 10).await;
     // Kept while nobody asked.
     let package = scene
@@ -337,11 +337,7 @@ async fn the_policy_judges_at_the_pull_and_from_the_cache() {
         .sign(&published, &key, &Claims::new("acme:x", "9.9.9"))
         .await;
     scene
-        .sign(
-            &published,
-            &PrivateKey::generate().expect("a key"),
-            &Claims::new("acme:x", "1.0.0"),
-        )
+        .sign(&published, &new_key(), &Claims::new("acme:x", "1.0.0"))
         .await;
     let error = strict
         .resolve(&wanted(None), Mode::Normal)
@@ -363,7 +359,7 @@ async fn the_policy_judges_at_the_pull_and_from_the_cache() {
         .expect("kept");
     assert!(!kept.pulled && kept.signer.is_some());
     // Another policy later refuses what is kept.
-    let stranger = scene.resolver(signed_by(&PrivateKey::generate().expect("a key")));
+    let stranger = scene.resolver(signed_by(&new_key()));
     let error = stranger
         .resolve(&locked(&package), Mode::Offline)
         .await
@@ -529,7 +525,7 @@ async fn a_host_says_under_which_prefix_its_packages_are() {
     let Some(scene) = Scene::new().await else {
         return;
     };
-    let key = PrivateKey::generate().expect("a key");
+    let key = new_key();
     let place = scene.server.at("acme-org/acme/x");
     let said = metadata("acme:x", "1.0.0");
     let with = With {
@@ -558,7 +554,7 @@ async fn a_host_says_under_which_prefix_its_packages_are() {
         .await
         .expect("trusted");
     assert_eq!((&package.located, package.signer.is_some()), (&place, true));
-    let other = PrivateKey::generate().expect("a key");
+    let other = new_key();
     let error = resolver(signed_by(&other))
         .resolve(&wanted(None), Mode::Normal)
         .await

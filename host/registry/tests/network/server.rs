@@ -12,6 +12,7 @@ use darkroom_registry::config::wkg::Options;
 use darkroom_registry::config::{Credentials, Registries, Secret};
 use darkroom_registry::layout::Metadata;
 use darkroom_registry::name::Located;
+use darkroom_registry::sign::PrivateKey;
 
 pub const USER: &str = "ada";
 pub const PASSWORD: &str = "open-sesame";
@@ -200,6 +201,12 @@ pub fn client_as(host: &str, credentials: Credentials) -> Client {
     };
     registries.set_options(host, options);
     Client::new(registries, hasty())
+}
+
+/// A key that signs, of its test's own.
+pub fn new_key() -> PrivateKey {
+    let pem = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    PrivateKey::from_pem(&pem, None).expect("a key of P-256")
 }
 
 /// Bytes that stand for a component: the crate doesn't look into them.

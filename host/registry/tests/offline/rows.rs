@@ -202,3 +202,22 @@ async fn a_signer_that_is_gone_is_told() {
     let said = warnings(&key, policy(&other, "warn")).await;
     assert_eq!((said.len(), said.last()), (2, Some(&lost)));
 }
+
+#[test]
+fn a_row_may_say_any_size() {
+    let scene = Scene::new();
+    scene.put(PLACE, "acme:x", "1.0.0", &contents("1.0.0", None));
+    let rows = std::fs::read_dir(scene.folder.path().join("rows")).unwrap();
+    for row in rows {
+        let path = row.unwrap().path();
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for part in ["manifest", "component"] {
+            json[part]["bytes"] = u64::MAX.into();
+        }
+        std::fs::write(&path, json.to_string()).unwrap();
+    }
+    assert_eq!(scene.cache.list().unwrap()[0].bytes, u64::MAX);
+    assert_eq!(scene.cache.prune(0).unwrap().entries.len(), 1);
+    assert!(scene.cache.list().unwrap().is_empty());
+}

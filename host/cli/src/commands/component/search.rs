@@ -47,8 +47,18 @@ impl Search {
         }
         let mut table = Table::new(&["PACKAGE", "NEWEST", "FROM", "ABOUT"]);
         let mut found = false;
+        let mut failures = Vec::new();
         for host in hosts {
-            for hit in desk.client.search(host, &self.text, MOST).await? {
+            let hits = match desk.client.search(host, &self.text, MOST).await {
+                Ok(hits) => hits,
+                // Others may have it; alone it is the answer.
+                Err(error) if hosts.len() > 1 => {
+                    failures.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for hit in hits {
                 found = true;
                 let name = hit.name.as_ref().map(ToString::to_string);
                 terminal.json(&json!({
@@ -64,6 +74,14 @@ impl Search {
                     hit.description.unwrap_or_default(),
                 ]);
             }
+        }
+        let searched = failures.len() < hosts.len();
+        for error in failures {
+            let failure = Failure::from(error);
+            if !searched {
+                return Err(failure);
+            }
+            terminal.note(format!("warning: {}", failure.chain().join(": ")));
         }
         if found {
             for line in table.lines() {

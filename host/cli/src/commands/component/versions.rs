@@ -1,7 +1,6 @@
 //! `darkroom component versions`: what there is of a package.
 
 use clap::Args;
-use darkroom_registry::layout;
 use serde_json::json;
 
 use super::desk::{Desk, located};
@@ -28,15 +27,11 @@ impl Versions {
         let desk = Desk::open()?;
         let located = located(&desk, &self.name).await?;
         let versions = desk.client.versions(&located).await?;
-        for (index, version) in versions.iter().rev().enumerate() {
-            let yanked = if index < ASKED {
-                let reference = located.tagged(layout::tag(version));
-                let manifest = desk.client.manifest(&reference).await?;
-                let referrers = desk.client.referrers(&located, &manifest.digest).await?;
-                desk.client.yanked(&located, &referrers).await?
-            } else {
-                None
-            };
+        let newest: Vec<_> = versions.iter().rev().cloned().collect();
+        let asked = &newest[..newest.len().min(ASKED)];
+        let mut marks = desk.client.yanked_of(&located, asked).await?.into_iter();
+        for version in newest {
+            let yanked = marks.next().flatten();
             let reason = yanked.as_ref().and_then(|yanked| yanked.reason.clone());
             terminal.json(&json!({
                 "version": version.to_string(),
