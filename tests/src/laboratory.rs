@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use darkroom_ecs::action::{DescribeSecurityGroups, DescribeVSwitches};
-use darkroom_ecs::client::Client;
+use darkroom_ecs::client::{Client, Retry};
 use darkroom_ecs::credentials::{Credentials, Secret};
 use darkroom_ecs::endpoint::{Endpoint, fixed};
 use darkroom_ecs::http::HttpRequest;
@@ -99,7 +99,13 @@ impl Laboratory {
         let mut builder = Client::builder(transport, credentials, fixed(endpoint));
         if let Some(clock) = self.clock.clone() {
             let also = clock.clone();
+            let retry = Retry {
+                // The same again is the same again.
+                jitter: false,
+                ..Retry::default()
+            };
             builder = builder
+                .retry(retry)
                 .now(Arc::new(move || clock.now()))
                 .sleep(Arc::new(move |time| also.sleep(time)));
         }

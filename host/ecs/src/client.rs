@@ -2,17 +2,17 @@
 //!
 //! Each attempt carries the same parameters, so the same `ClientToken`, with a new nonce,
 //! time and signature. After a refused connection the resolver is asked again, so that
-//! a local cloud that was started anew is found. What is repeated, and when, is in
-//! [`retry`]; who waits for states and decides what an error means is the engine.
+//! a local cloud that was started anew is found. What an error means is in [`class`], what
+//! is repeated and when in [`retry`]; who waits for states is the engine.
 
 mod call_error;
+pub mod class;
 pub mod retry;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::BackoffBuilder as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Deserialize as _;
@@ -30,6 +30,7 @@ use crate::sign::{Call, SignatureGeneration, acs3, rpc};
 use crate::transport::{Transport, TransportError};
 
 pub use call_error::CallError;
+pub use class::Class;
 pub use retry::Retry;
 
 /// Tells the time.
@@ -183,7 +184,7 @@ impl Client {
         };
         // The library's `Retryable` makes a future that isn't `Send` for every lifetime;
         // its delays in a loop of our own are the same.
-        let mut delays = self.inner.retry.backoff().build();
+        let mut waits = self.inner.retry.waits();
         let mut attempts = 0;
         let mut renewed = false;
         loop {
@@ -198,10 +199,12 @@ impl Client {
                 renewed = true;
                 continue;
             }
-            let Some(delay) = delays.next().filter(|_| failure.repeat) else {
+            let Some(delay) = failure
+                .repeat
+                .and_then(|class| waits.next(class, failure.wait))
+            else {
                 return Err(failure.into_error(&what, attempts));
             };
-            let delay = failure.wait.unwrap_or(delay).max(delay);
             tracing::debug!(action, %region, ?delay, cause = ?failure.cause, "calling again");
             (self.inner.sleep)(delay).await;
         }
@@ -231,7 +234,8 @@ struct What<'a> {
 /// An attempt that failed.
 struct Failure {
     cause: Cause,
-    repeat: bool,
+    /// As what it is repeated, if it is.
+    repeat: Option<Class>,
     wait: Option<Duration>,
     /// The key had ended, and another one may be had.
     renew: bool,
@@ -259,7 +263,7 @@ impl Failure {
     fn final_(cause: Cause) -> Self {
         Self {
             cause,
-            repeat: false,
+            repeat: None,
             wait: None,
             renew: false,
         }
@@ -307,7 +311,7 @@ impl Inner {
         let endpoint = endpoint.and_then(|found| found.of_version(what.version, what.region));
         let endpoint = endpoint.map_err(|error| Failure::final_(Cause::Endpoint(error)))?;
         let credentials = self.keyring.credentials().await.map_err(|error| Failure {
-            repeat: error.passing,
+            repeat: error.passing.then_some(Class::Lost),
             ..Failure::final_(Cause::Keys(error))
         })?;
         let nonce = (self.nonce)();
@@ -339,7 +343,7 @@ impl Inner {
                 }
                 let safe = error.is_unseen() || retry::may_repeat(what.action, what.params);
                 Err(Failure {
-                    repeat: error.is_retryable() && safe,
+                    repeat: (error.is_retryable() && safe).then_some(Class::Lost),
                     ..Failure::final_(Cause::Transport(error))
                 })
             }
@@ -378,15 +382,15 @@ fn read(what: &What<'_>, response: HttpResponse) -> Result<Value, Failure> {
     let Some(error) = ApiError::from_response(&response) else {
         let problem = "it is not an error of ECS".to_owned();
         return Err(Failure {
-            repeat: fault && may_repeat(),
+            repeat: (fault && may_repeat()).then_some(Class::Lost),
             ..Failure::final_(Cause::Response { response, problem })
         });
     };
-    let fault = fault || error.code.is_fault();
-    let repeat = if fault {
-        may_repeat()
-    } else {
-        error.code.is_retryable()
+    let class = Class::of_error(what.action, &error);
+    let repeat = match class {
+        Class::Throttling | Class::Busy => Some(class),
+        Class::Fault | Class::Lost => may_repeat().then_some(class),
+        Class::Passing | Class::NoStock | Class::Mistake => None,
     };
     let wait = response
         .header("x-acs-retry-after")

@@ -1,6 +1,7 @@
 //! Errors of the ECS API: the codes, and the answer that carries one.
 //!
-//! The pipeline decides by [`ErrorCode`], never by the message. Codes that it doesn't
+//! The pipeline decides by [`ErrorCode`], never by the message; what is repeated after
+//! which code says [`Class`](crate::client::Class). Codes that it doesn't
 //! decide by are `Other` and keep their text. Which status goes with a code is the
 //! server's business.
 
@@ -180,41 +181,6 @@ text_enum! {
 }
 
 impl ErrorCode {
-    /// Whether the request came too soon; it had no effect.
-    pub fn is_throttling(&self) -> bool {
-        let text = self.as_str();
-        text == "Throttling" || text.starts_with("Throttling.")
-    }
-
-    /// Whether the very same request may succeed later. All of these say that the
-    /// request has had no effect yet, or that one with its token is still at work,
-    /// except the faults of the service ([`Self::is_fault`]).
-    pub fn is_retryable(&self) -> bool {
-        self.is_throttling()
-            || self.is_fault()
-            || matches!(
-                self,
-                Self::OperationConflict | Self::IdempotentProcessing | Self::LastTokenProcessing
-            )
-    }
-
-    /// Whether the service failed. The request may have taken effect.
-    pub fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::InternalError
-                | Self::InternalErrorDispatch
-                | Self::ServiceUnavailable
-                | Self::ServiceUnavailableRegionMaintaining
-        )
-    }
-
-    /// Whether something can't be deleted because of what is still in it.
-    pub fn is_dependency(&self) -> bool {
-        let text = self.as_str();
-        text == "DependencyViolation" || text.starts_with("DependencyViolation.")
-    }
-
     /// Whether it says that a named thing doesn't exist.
     pub fn is_not_found(&self) -> bool {
         let text = self.as_str();
@@ -298,22 +264,6 @@ mod tests {
         let odd = ErrorCode::from("Odd.Code");
         assert_eq!(serde_json::to_string(&odd).unwrap(), "\"Odd.Code\"");
         assert_eq!(odd, ErrorCode::Other("Odd.Code".into()));
-    }
-
-    #[test]
-    fn what_may_be_repeated_is_known_by_its_code() {
-        for text in [
-            "Throttling",
-            "Throttling.Custom",
-            "InternalError",
-            "LastTokenProcessing",
-        ] {
-            assert!(ErrorCode::from(text).is_retryable(), "{text}");
-        }
-        for text in ["ThrottlingX", "InvalidImageId.NotFound", "DryRunOperation"] {
-            assert!(!ErrorCode::from(text).is_retryable(), "{text}");
-        }
-        assert!(ErrorCode::from("InvalidImageId.NotFound").is_not_found());
     }
 
     #[test]

@@ -151,6 +151,7 @@ fn client_of(
         attempts: 4,
         first: Duration::from_millis(100),
         longest: Duration::from_secs(1),
+        patience: Duration::from_secs(3),
         jitter: false,
     };
     let client = Client::builder(transport, credentials(), resolver)
@@ -332,7 +333,7 @@ async fn throttled_and_failed_calls_are_repeated_with_the_same_token_signed_anew
             (asked[3].action.as_str(), asked[3].generation),
             ("RunInstances", generation)
         );
-        assert_eq!(millis(&waits), [700, 200, 400]);
+        assert_eq!(millis(&waits), [700, 100, 200]);
     }
 }
 

@@ -5,6 +5,7 @@
 //! answer. It decides nothing about the pipeline and keeps no state but how often each
 //! condition has been looked at, from which the pace of the polls follows.
 
+mod again;
 pub(crate) mod files;
 mod find;
 mod invocation;
@@ -153,18 +154,23 @@ impl Cloud {
             return Ok(json!({}));
         }
         let version = action::info(action).map_or(VERSION, |info| info.version);
-        match self.client.call_raw(region, action, version, &params).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                let failure = of_call(action, region.as_str(), &error);
-                if class == Class::State
-                    && matches!(failure, Failure::Final(_))
-                    && self.already_so(region, action, &params).await?
-                {
-                    return Ok(json!({}));
-                }
-                Err(failure)
+        let mut tries = 0;
+        loop {
+            let called = self.client.call_raw(region, action, version, &params);
+            let failure = match called.await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => of_call(action, region.as_str(), &error),
+            };
+            if class == Class::State
+                && matches!(failure, Failure::Final(_))
+                && self.already_so(region, action, &params).await?
+            {
+                return Ok(json!({}));
             }
+            if !self.passes(&failure, tries, again::FORWARD).await {
+                return Err(failure);
+            }
+            tries += 1;
         }
     }
 

@@ -5,7 +5,7 @@
 //! [`Trouble::hint`], what to do. Mistakes in the template are no troubles: they are
 //! found before a run exists (see [`crate::check`]).
 
-use darkroom_ecs::client::CallError;
+use darkroom_ecs::client::{CallError, Class};
 use darkroom_ecs::error::ErrorCode;
 use darkroom_journal::Failure;
 use serde::{Deserialize, Serialize};
@@ -184,6 +184,23 @@ impl Trouble {
         matches!(self, Self::Refused { code, .. } if *code == wanted.to_string())
     }
 
+    /// The cloud's code, if it refused a call.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// What it is to the table of what is tried again.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Refused { action, code, .. } => Class::of_code(action, &code.as_str().into()),
+            Self::Unreachable { .. } => Class::Lost,
+            _ => Class::Mistake,
+        }
+    }
+
     /// The same as [`Self::hint`], of this run.
     pub fn hint_in(&self, run: &str) -> Option<String> {
         match self {
@@ -283,7 +300,7 @@ pub fn of_call(action: &str, region: &str, error: &CallError) -> Failure<Trouble
             // A key that has ended ends nothing: with another one a resume goes on, and
             // without one nothing could be undone either.
             let ended = source.code == ErrorCode::InvalidSecurityTokenExpired;
-            if source.code.is_retryable() || ended {
+            if error.is_unavailable() || ended {
                 Failure::Unavailable(trouble)
             } else {
                 Failure::Final(trouble)

@@ -64,6 +64,7 @@ impl Build {
                 attempts: 50,
                 first: Duration::from_millis(1),
                 longest: Duration::from_millis(5),
+                patience: Duration::from_secs(1),
                 jitter: false,
             })
             .build();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::class::Class;
 use crate::credentials::keyring::KeyError;
 use crate::endpoint::EndpointError;
 use crate::error::{ApiError, ErrorCode};
@@ -128,13 +129,26 @@ impl CallError {
         self.api().map(|error| &error.code)
     }
 
+    /// What kind of failure it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Request { .. } => Class::Mistake,
+            Self::Keys { source, .. } if !source.passing => Class::Mistake,
+            Self::Keys { .. }
+            | Self::Endpoint { .. }
+            | Self::Transport { .. }
+            | Self::Response { .. } => Class::Lost,
+            Self::Api { action, source, .. } => Class::of_error(action, source),
+        }
+    }
+
     /// Whether the call may have taken effect although it failed, so that one must look
     /// before it is made again.
     pub fn may_have_happened(&self) -> bool {
         match self {
             Self::Request { .. } | Self::Endpoint { .. } | Self::Keys { .. } => false,
             Self::Transport { source, .. } => !source.is_unseen(),
-            Self::Api { source, .. } => source.http_status >= 500 || source.code.is_fault(),
+            Self::Api { .. } => self.class() == Class::Fault,
             Self::Response { .. } => true,
         }
     }
@@ -146,7 +160,7 @@ impl CallError {
             Self::Request { .. } => false,
             Self::Endpoint { .. } | Self::Transport { .. } => true,
             Self::Keys { source, .. } => source.passing,
-            Self::Api { source, .. } => source.http_status >= 500 || source.code.is_retryable(),
+            Self::Api { .. } => self.class().is_unavailable(),
             Self::Response { status, .. } => *status >= 500,
         }
     }
@@ -217,7 +231,9 @@ fn api_hint(action: &str, error: &ApiError) -> Option<String> {
         _ if code.as_str().starts_with("QuotaExceed") => {
             "delete what is no longer needed, or ask for a higher quota"
         }
-        _ if code.is_throttling() => "run fewer builds at once, or ask for a higher rate",
+        _ if Class::of_code(action, code) == Class::Throttling => {
+            "run fewer builds at once, or ask for a higher rate"
+        }
         _ => return None,
     };
     Some(text.to_owned())

@@ -1,39 +1,49 @@
 //! What the client repeats, and how long it waits in between.
 //!
-//! Two questions decide. Did the attempt surely have no effect (refused connection,
-//! throttling, "still at work")? Then every call is repeated. If that is not known
-//! (timeout, broken connection, a fault of the service), only a call is repeated that
-//! does no more twice than once.
+//! What a failure is, is [`class`](super::class)'s to say. Two questions decide then. Did
+//! the attempt surely have no effect (throttling, "still at work")? Then every call is
+//! repeated, patiently. If that is not known (timeout, broken connection, a fault of the
+//! service), only a call is repeated that does no more twice than once, and not for long:
+//! whoever is told looks before it is made again.
 
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+use super::class::Class;
 use crate::action;
 use crate::params::Params;
 
 /// How often, and how long in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts in all, at least 1.
+    /// Attempts in all where each may have had its effect, at least 1.
     pub attempts: usize,
     /// The first wait; each further one is twice as long.
     pub first: Duration,
-    /// The longest wait, unless the server asks for more.
+    /// The longest wait between these attempts.
     pub longest: Duration,
+    /// How long a call is repeated that was refused without effect: one that came too
+    /// soon, or while another with its token is at work. Waits grow to 20 s then.
+    pub patience: Duration,
     /// Whether waits are lengthened at random, so that many clients don't come back at
     /// the same moment.
     pub jitter: bool,
 }
 
+/// The longest wait of a patient call, unless the server asks for more.
+const LONGEST_PATIENT: Duration = Duration::from_secs(20);
+
 impl Default for Retry {
     /// 7 attempts within about 15 seconds: long enough for a local cloud to be started
-    /// again, short enough for one operation of a build.
+    /// again, short enough for one operation of a build. And two minutes where the cloud
+    /// is busy: the window of its limits is one.
     fn default() -> Self {
         Self {
             attempts: 7,
             first: Duration::from_millis(200),
             longest: Duration::from_secs(5),
+            patience: Duration::from_mins(2),
             jitter: true,
         }
     }
@@ -44,20 +54,62 @@ impl Retry {
     pub fn never() -> Self {
         Self {
             attempts: 1,
+            patience: Duration::ZERO,
             ..Self::default()
         }
     }
 
-    pub(super) fn backoff(self) -> ExponentialBuilder {
-        let builder = ExponentialBuilder::new()
-            .with_min_delay(self.first)
-            .with_max_delay(self.longest)
-            .with_max_times(self.attempts.saturating_sub(1));
-        if self.jitter {
+    /// The waits of one call.
+    pub(super) fn waits(self) -> Waits {
+        let builder = ExponentialBuilder::new().with_min_delay(self.first);
+        let builder = if self.jitter {
             builder.with_jitter()
         } else {
             builder
+        };
+        Waits {
+            retry: self,
+            brief: builder
+                .with_max_delay(self.longest)
+                .with_max_times(self.attempts.saturating_sub(1))
+                .build(),
+            patient: builder
+                .with_max_delay(LONGEST_PATIENT)
+                .without_max_times()
+                .build(),
+            waited: Duration::ZERO,
         }
+    }
+}
+
+/// The waits of one call, as far as they have been made.
+pub(super) struct Waits {
+    retry: Retry,
+    brief: ExponentialBackoff,
+    patient: ExponentialBackoff,
+    /// Patiently.
+    waited: Duration,
+}
+
+impl Waits {
+    /// How long to wait after a failure that may be repeated; none where it is enough.
+    /// The server's own wish is kept to.
+    pub(super) fn next(&mut self, class: Class, asked: Option<Duration>) -> Option<Duration> {
+        if !matches!(class, Class::Throttling | Class::Busy) {
+            return self.brief.next();
+        }
+        if self.waited >= self.retry.patience {
+            return None;
+        }
+        let own = self.patient.next()?;
+        let wait = match asked {
+            // Those who were told the same time must not come back together either.
+            Some(asked) if self.retry.jitter => asked + own,
+            Some(asked) => asked.max(own),
+            None => own,
+        };
+        self.waited += wait;
+        Some(wait)
     }
 }
 
@@ -119,6 +171,29 @@ mod tests {
         ));
         assert!(may_repeat("DescribeVpcs", &none));
         assert!(!may_repeat("CreateVpc", &none));
+    }
+
+    #[test]
+    fn a_busy_cloud_is_waited_for_longer_than_a_broken_one() {
+        let retry = Retry {
+            jitter: false,
+            ..Retry::default()
+        };
+        let mut waits = retry.waits();
+        let brief: Duration = std::iter::from_fn(|| waits.next(Class::Fault, None)).sum();
+        assert!(brief <= Duration::from_secs(15), "{brief:?}");
+        let mut waits = retry.waits();
+        let soon = Some(Duration::from_secs(3));
+        assert_eq!(waits.next(Class::Throttling, soon), soon);
+        let patient: Duration = std::iter::from_fn(|| waits.next(Class::Busy, None)).sum();
+        assert!(patient >= Duration::from_secs(115), "{patient:?}");
+        assert!(patient <= Duration::from_secs(140), "{patient:?}");
+        let mut never = Retry::never().waits();
+        assert_eq!(never.next(Class::Throttling, None), None);
+        assert_eq!(never.next(Class::Lost, None), None);
+        // What many were told at once is spread.
+        let mut spread = Retry::default().waits();
+        assert!(spread.next(Class::Throttling, soon) > soon);
     }
 
     #[test]

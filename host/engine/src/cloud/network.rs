@@ -8,18 +8,15 @@ use darkroom_ecs::action::{
     CreateSecurityGroup, CreateVSwitch, CreateVpc, DeleteSecurityGroup, DeleteVSwitch, DeleteVpc,
     DescribeSecurityGroups, DescribeVSwitches, DescribeVpcs, Tag, VSwitch,
 };
-use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{RegionId, VSwitchId, VpcId};
 use darkroom_journal::{Failure, RunId};
 use serde_json::{Value, json};
 
 use super::Cloud;
+use super::again::BACK;
 use super::undo::ignore_missing;
 use crate::tags;
 use crate::trouble::Trouble;
-
-/// How often a network is tried to be deleted, each time after a longer pause.
-const TRIES: u32 = 24;
 
 type Outcome<T> = Result<T, Failure<Trouble>>;
 
@@ -118,11 +115,9 @@ impl Cloud {
         for vpc in &found {
             let mut tries = 0;
             while let Err(failure) = self.remove_vpc(region, vpc).await {
-                let waits = matches!(&failure, Failure::Final(trouble) if is_busy(trouble));
-                if !waits || tries == TRIES {
+                if !self.passes(&failure, tries, BACK).await {
                     return Err(failure);
                 }
-                self.pause(self.pace.interval(tries)).await;
                 tries += 1;
             }
             darkroom_failpoint::reach("engine.network-gone").await;
@@ -161,15 +156,4 @@ impl Cloud {
         };
         ignore_missing(self.call(region, &action).await.map(drop))
     }
-}
-
-/// Whether a deletion was refused because of something that is on its way out.
-fn is_busy(trouble: &Trouble) -> bool {
-    let Trouble::Refused { code, .. } = trouble else {
-        return false;
-    };
-    ErrorCode::from(code.as_str()).is_dependency()
-        || code.starts_with("IncorrectVSwitchStatus")
-        || code.starts_with("IncorrectVpcStatus")
-        || code.starts_with("TaskConflict")
 }

@@ -10,13 +10,13 @@ use darkroom_journal::{Failure, RunId};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::again::BACK;
 use super::{Cloud, every_status};
 use crate::tags;
 use crate::trouble::Trouble;
 
-/// An instance can't be deleted in its first minute; this often it is tried again, each
-/// time after a longer pause.
-const TRIES: u32 = 7;
+/// How often an image that is being made is looked at before it is deleted as it is.
+const TRIES: u32 = 28;
 
 /// How long a deletion is watched.
 const SETTLED: SignedDuration = SignedDuration::from_secs(20);
@@ -78,14 +78,10 @@ impl Cloud {
             if self.instance(region, instance).await?.is_none() {
                 return Ok(());
             }
-            let busy = matches!(&failure, Failure::Final(trouble) if
-                trouble.is(&ErrorCode::IncorrectInstanceStatusInitializing)
-                    || trouble.is(&ErrorCode::IncorrectInstanceStatus));
-            if !busy || tries == TRIES {
+            if !self.passes(&failure, tries, BACK).await {
                 return Err(failure);
             }
             tries += 1;
-            self.pause(self.pace.interval(tries * 4)).await;
         }
     }
 
@@ -130,7 +126,7 @@ impl Cloud {
         let unfinished = [ImageStatus::Creating, ImageStatus::Waiting];
         let mut image = image.clone();
         let mut tries = 0;
-        while unfinished.contains(&image.status) && tries < TRIES * 4 {
+        while unfinished.contains(&image.status) && tries < TRIES {
             if image.is_copied {
                 let cancel = darkroom_ecs::action::CancelCopyImage {
                     region_id: region.clone(),
@@ -178,15 +174,10 @@ impl Cloud {
     ) -> Result<(), Failure<Trouble>> {
         let mut tries = 0;
         while let Err(failure) = ignore_missing(self.call(region, action).await.map(drop)) {
-            let busy = matches!(&failure, Failure::Final(trouble) if
-                trouble.is(&ErrorCode::OperationDeniedImageCopying)
-                    || trouble.is(&ErrorCode::IncorrectImageStatus)
-                    || trouble.is(&ErrorCode::ImageUseShared));
-            if !busy || tries == TRIES {
+            if !self.passes(&failure, tries, BACK).await {
                 return Err(failure);
             }
             tries += 1;
-            self.pause(self.pace.interval(tries * 2)).await;
         }
         let start = self.clock.now();
         let mut polls = 0;
@@ -233,15 +224,10 @@ impl Cloud {
         };
         let mut tries = 0;
         while let Err(failure) = ignore_missing(self.call(region, &action).await.map(drop)) {
-            let busy = matches!(&failure, Failure::Final(trouble) if
-                trouble.is(&ErrorCode::SnapshotCreatedImage)
-                    || trouble.is(&ErrorCode::SnapshotNotReady)
-                    || trouble.is(&ErrorCode::InvalidSnapshotIdNotReady));
-            if !busy || tries == TRIES {
+            if !self.passes(&failure, tries, BACK).await {
                 return Err(failure);
             }
             tries += 1;
-            self.pause(self.pace.interval(tries * 2)).await;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkroom_ecs::action::{DataDisk, RunInstances, SystemDisk};
+use darkroom_ecs::client::Class;
 use darkroom_ecs::id::{ImageId, InstanceId, SecurityGroupId, VSwitchId};
 use darkroom_journal::UndoKey;
 use jiff::{SignedDuration, Timestamp};
@@ -175,8 +176,10 @@ impl Wish<'_> {
                         path: self.purpose.into(),
                         level: Level::Warning,
                         text: format!(
-                            "{} is out of stock in {}",
-                            candidate.instance_type, candidate.zone
+                            "{} is out of stock in {} ({})",
+                            candidate.instance_type,
+                            candidate.zone,
+                            trouble.code().unwrap_or_default()
                         ),
                     });
                     last = Some(trouble);
@@ -254,15 +257,9 @@ fn first_of(instances: Vec<InstanceId>) -> Result<InstanceId, Stop> {
     })
 }
 
+/// Whether another type or zone may have what this one has not.
 pub(super) fn is_out_of_stock(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Refused { code, .. } if matches!(
-        code.as_str(),
-        "OperationDenied.NoStock"
-            | "Zone.NotOnSale"
-            | "InvalidInstanceType.NotSupported"
-            | "InvalidInstanceType.ZoneNotSupported"
-            | "InvalidResourceType.NotSupported"
-    ))
+    trouble.class() == Class::NoStock
 }
 
 /// The cloud's form of a time, to the second.

@@ -162,7 +162,7 @@ impl Surveyor<'_> {
             let name = one.instance_type.clone();
             (place, size, price, name)
         });
-        found.truncate(CANDIDATES);
+        let found = best(found, named.len());
         if found.is_empty() {
             let subject = match named.as_slice() {
                 [] => "instance type".to_owned(),
@@ -293,6 +293,23 @@ impl Surveyor<'_> {
     }
 }
 
+/// The candidates that are tried, of those in the order in which they would be. Where
+/// several types are named, none is left out because the one before is in many zones.
+fn best(found: Vec<Candidate>, named: usize) -> Vec<Candidate> {
+    let share = CANDIDATES.div_ceil(named.max(1));
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut first, rest): (Vec<_>, Vec<_>) =
+        found.into_iter().enumerate().partition(|(_, one)| {
+            let zones = seen.entry(one.instance_type.clone()).or_default();
+            *zones += 1;
+            named == 0 || *zones <= share
+        });
+    first.extend(rest);
+    first.truncate(CANDIDATES);
+    first.sort_by_key(|(place, _)| *place);
+    first.into_iter().map(|(_, one)| one).collect()
+}
+
 /// An instance type, as far as it is compared.
 struct Kind {
     name: String,
@@ -323,4 +340,29 @@ fn millionths(price: f64) -> u64 {
 )]
 fn whole(number: f64) -> u64 {
     number.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_in_many_zones_leaves_room_for_the_next() {
+        let candidate = |name: &str, zone: usize| Candidate {
+            instance_type: name.into(),
+            zone: format!("cn-hangzhou-{zone}").parse().unwrap(),
+            vswitch: None,
+        };
+        let of = |name: &'static str| (0..8).map(move |zone| candidate(name, zone));
+        let names = |found: Vec<Candidate>| {
+            let names = found.into_iter().map(|one| one.instance_type);
+            names.collect::<Vec<_>>().concat()
+        };
+        let both: Vec<_> = of("a").chain(of("b")).collect();
+        assert_eq!(names(best(both.clone(), 2)), "aaabbb");
+        assert_eq!(names(best(both, 0)), "aaaaaa");
+        let few: Vec<_> = of("a").chain(of("b").take(1)).collect();
+        assert_eq!(names(best(few, 2)), "aaaaab");
+        assert_eq!(names(best(of("a").take(2).collect(), 1)), "aa");
+    }
 }

@@ -96,6 +96,7 @@ fn builder(transport: Arc<dyn Transport>, account: &Account, server: &str) -> Bu
         attempts: 20,
         first: Duration::from_millis(2),
         longest: Duration::from_millis(50),
+        patience: Duration::from_secs(1),
         jitter: false,
     })
 }
