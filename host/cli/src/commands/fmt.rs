@@ -1,7 +1,7 @@
 //! `darkroom fmt`: templates in the one layout.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::places::replace::replace;
 use crate::places::template_file::file_of;
 use crate::terminal::Terminal;
 
@@ -91,42 +92,8 @@ impl Fmt {
         let formatted = format(&text, &file.display().to_string())?;
         let changed = formatted != text;
         if changed && !self.check {
-            replace(file, &formatted).map_err(failed("write"))?;
+            replace(file, formatted.as_bytes()).map_err(failed("write"))?;
         }
         Ok(changed)
-    }
-}
-
-/// Puts a new text in the place of a file's, in one step, so that a full disk leaves the
-/// old one. A link stays one, and permissions stay.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let file = fs::canonicalize(file)?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file()
-        .set_permissions(file.metadata()?.permissions())?;
-    new.as_file().sync_all()?;
-    new.persist(&file)?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_behind_its_link_and_keeps_its_mode() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
-        fs::write(&file, "old").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        std::os::unix::fs::symlink("a", &link).unwrap();
-        replace(&link, "new").unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
-        assert!(link.is_symlink());
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     }
 }

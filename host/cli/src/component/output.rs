@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::places::replace::replace;
+
 /// A file can't be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{path:?} can't be {verb}")]
@@ -29,23 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 
 /// Replaces a file in one move; makes its folder. What is the same stays untouched.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    if std::fs::read(path).is_ok_and(|there| there == bytes) {
-        return Ok(());
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let written = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(folder)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().map_err(|source| FileError {
+    replace(path, bytes).map_err(|source| FileError {
         path: path.to_owned(),
         verb: "written",
         source,

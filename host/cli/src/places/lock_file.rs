@@ -1,11 +1,12 @@
 //! `darkroom.lock` beside a template. What is in it is for the template's crate to say;
 //! here it is only read and written.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use darkroom_template::lock::{FILE_NAME, Lock};
 
+use super::replace::replace;
 use crate::failure::Failure;
 
 /// The lock can't be read or written.
@@ -46,27 +47,13 @@ impl LockFile {
         if *lock == self.lock {
             return Ok(());
         }
-        let write = || {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            let mut new = tempfile::Builder::new()
-                .permissions(readable())
-                .tempfile_in(folder)?;
-            new.write_all(lock.to_text().as_bytes())?;
-            new.persist(&self.path)?;
-            Ok(())
-        };
-        write().map_err(|source| {
+        replace(&self.path, lock.to_text().as_bytes()).map_err(|source| {
             let path = self.path.clone();
             let act = "written";
             Failure::config(LockFileError { act, path, source })
                 .hint("it belongs beside the template: keep that in a folder you can write to")
         })
     }
-}
-
-/// The file is for everybody who has the template, unlike other new files of ours.
-fn readable() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o644)
 }
 
 #[cfg(test)]

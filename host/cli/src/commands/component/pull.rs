@@ -46,7 +46,7 @@ impl Pull {
             Verdict::Trusted(_) | Verdict::Unchecked => {}
         }
         let pulled = desk.client.pull_file(&reference, inspected).await?;
-        component::write(&self.out, &pulled.component).map_err(Failure::user)?;
+        component::write(&self.out, &pulled.component).map_err(Failure::config)?;
         let bytes = pulled.component.len() as u64;
         terminal.json(&json!({
             "reference": reference.to_string(),
