@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SILENT:
-.PHONY: demo test test-peers test-long bench setup packages bench-packages target host components base check registry tests guests fixtures help
+.PHONY: demo test test-peers test-long bench setup packages bench-packages target host components base check registry tests guests fixtures publish-components help
 
 # Debian packages that the build and the local cloud need beyond Rust.
 PACKAGES := build-essential ca-certificates curl iproute2 mmdebstrap nftables uidmap
@@ -34,6 +34,7 @@ help:
 	echo 'make test   set up, then run every test'
 	echo 'make test-peers  tools of others (crane, oras, cosign, wkg) against this one'
 	echo 'make test-long   the same tests with their long sweeps'
+	echo 'make publish-components REGISTRY=HOST[/PATH] [SIGN=KEY]  publish what ships'
 	echo 'make bench  figures, as ratios to raw floors and to peers in the same run'
 
 demo: setup base
@@ -146,7 +147,7 @@ test-peers: setup registry
 	  [ -x $(TOOLS)/bin/$${name##*/} ] || GOBIN=$(TOOLS)/bin go install $$tool
 	done
 	[ -x $(TOOLS)/bin/wkg ] || cargo install wkg --version $(WKG) --locked --root $(TOOLS)
-	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace --test network --test offline -- --show-output
+	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace --test network --test offline --test packages -- --show-output
 
 # The same tests, each as long as it can be.
 test-long: setup base registry
@@ -168,6 +169,17 @@ bench: bench-packages
 	$(call part,bench)
 	cargo bench -p darkroom-local --bench layer_commit
 	cargo bench -p darkroom-tests --bench many_builds
+
+# The system components as packages, and the contract, below a place in a registry:
+# HOST/PATH/darkroom/NAME. What is there already stays as it is.
+publish-components: components
+	$(call part,publish-components)
+	[ -n '$(REGISTRY)' ] || { echo 'name the place: make publish-components REGISTRY=HOST[/PATH]' >&2; exit 1; }
+	contract=$(CURDIR)/target/darkroom-component.wasm
+	$(DARKROOM) component wit --wasm -o $$contract
+	for file in target/components/*.wasm $$contract; do
+	  $(DARKROOM) component publish $$file --registry '$(REGISTRY)' $(if $(SIGN),--sign '$(SIGN)')
+	done
 
 # Builds the conformance component in every language and keeps what came of it. The kept
 # components must run for ever, so this is for a new language or a new contract only; the

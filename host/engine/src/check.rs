@@ -479,7 +479,12 @@ impl<'a> Checker<'a> {
                 }
                 Err(error) => {
                     let hint = error.hint().map(ToOwned::to_owned);
-                    self.note(span, error.to_string(), hint);
+                    let from = self.shelf.pinned(reference, "").and_then(|found| {
+                        let registry = found.registry.as_deref()?;
+                        Some(format!(" ({} from {registry})", found.reference()))
+                    });
+                    let message = format!("{error}{}", from.unwrap_or_default());
+                    self.note(span, message, hint);
                     None
                 }
             },

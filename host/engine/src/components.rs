@@ -262,6 +262,26 @@ fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     take(std::fs::File::open(path)?)
 }
 
+/// The bytes of a component that somebody names by its path: a file, of no more bytes than
+/// a component may have.
+///
+/// # Errors
+/// When it is no file, too large, or can't be read.
+pub fn beside(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    must_be_file(metadata.is_dir(), metadata.is_file())?;
+    bounded(path)
+}
+
+/// Asked before it is opened: opening a named pipe would wait for ever.
+fn must_be_file(is_dir: bool, is_file: bool) -> io::Result<()> {
+    match (is_dir, is_file) {
+        (true, _) => Err(io::Error::other("it is a folder")),
+        (_, false) => Err(io::Error::other("it is no file")),
+        _ => Ok(()),
+    }
+}
+
 fn take(file: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
@@ -276,14 +296,8 @@ fn take(file: impl Read) -> io::Result<Vec<u8>> {
 fn read_beside(folder: &Path, path: &Path) -> Result<Vec<u8>, ShelfError> {
     let open = || -> io::Result<Vec<u8>> {
         let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
-        // Asked before it is opened: opening a named pipe would wait for ever.
         let metadata = dir.metadata(path)?;
-        if metadata.is_dir() {
-            return Err(io::Error::other("it is a folder"));
-        }
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is no file"));
-        }
+        must_be_file(metadata.is_dir(), metadata.is_file())?;
         take(dir.open(path)?)
     };
     open().map_err(|error| {

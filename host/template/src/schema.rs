@@ -246,15 +246,15 @@ fn pattern_of(name: &str, version: Option<&str>) -> String {
     format!("^{}{optional}$", regex::escape(name))
 }
 
+/// A name for a definition; those of `acme:x@^1` and `acme:x@~1` differ.
 fn slug(text: &str) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '.' || c == '-' {
-            c
-        } else {
-            '-'
-        }
-    };
-    text.chars().map(plain).collect()
+    let each = text.chars().map(|c| match c {
+        ':' | '@' | '/' => "-".to_owned(),
+        '.' | '-' => c.to_string(),
+        _ if c.is_ascii_alphanumeric() => c.to_string(),
+        _ => format!("_{:x}", u32::from(c)),
+    });
+    each.collect()
 }
 
 /// Lets each value of a schema of arguments be an expression too.

@@ -117,6 +117,7 @@ impl Build {
                 Some(_) => Mode::Offline,
                 None => self.pinned.mode(),
             },
+            locked: self.pinned.is_locked(),
             moves: None,
             cache: bundle.as_ref().map(|bundle| Arc::clone(&bundle.cache)),
         };

@@ -40,6 +40,14 @@ pub(crate) struct Bundle {
     out: PathBuf,
 }
 
+/// A file that nothing pins stands for a package.
+#[derive(Debug, thiserror::Error)]
+#[error("a bundle holds packages, and {name} is {path} here")]
+struct Unpinned {
+    name: String,
+    path: String,
+}
+
 impl Bundle {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let file = TemplateFile::read(&self.template.template)?;
@@ -56,10 +64,16 @@ impl Bundle {
             roots: &roots,
             lock: &before.lock,
             mode: self.pinned.mode(),
+            locked: self.pinned.is_locked(),
             moves: None,
             cache: None,
         };
         let resolved = packages::resolve(&request, terminal).await?;
+        if let Some((name, path)) = resolved.over.first() {
+            let (name, path) = (name.clone(), path.clone());
+            let hint = format!("remove `\"{name}\" = \"{path}\"` from [override] in darkroom.toml");
+            return Err(Failure::user(Unpinned { name, path }).hint(hint));
+        }
         let checked = check_with(&engine, &request, &resolved.shelf, terminal)?;
         let lock = checked.pin(&before.lock, self.pinned.pinning())?;
         before.write(&lock)?;

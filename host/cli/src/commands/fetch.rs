@@ -49,6 +49,7 @@ impl Fetch {
             roots: &roots,
             lock: &before.lock,
             mode: self.pinned.mode(),
+            locked: self.pinned.is_locked(),
             moves: None,
             cache: None,
         };

@@ -45,7 +45,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Completions(completions) => completions.run(),
         Verb::Man(man) => man.run(terminal),
         Verb::Fmt(fmt) => fmt.run(terminal),
-        Verb::Schema(schema) => schema.run(),
+        Verb::Schema(schema) => schema.run(terminal),
         Verb::Config(config) => config.run(terminal, &cli.global.said()),
         Verb::ExitCodes => Ok(topic(&exit::table())),
         Verb::Configuration => Ok(topic(&settings::table())),

@@ -67,6 +67,7 @@ impl Plan {
             roots: &roots,
             lock: &lock,
             mode: self.pinned.mode(),
+            locked: self.pinned.is_locked(),
             moves: None,
             cache: None,
         };

@@ -66,6 +66,7 @@ impl Update {
             roots: &roots,
             lock: &before.lock,
             mode: Mode::Normal,
+            locked: false,
             moves: Some(&names),
             cache: None,
         };

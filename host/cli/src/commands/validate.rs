@@ -47,6 +47,7 @@ impl Validate {
             roots: &roots,
             lock: &lock,
             mode: self.pinned.mode(),
+            locked: self.pinned.is_locked(),
             moves: None,
             cache: None,
         };

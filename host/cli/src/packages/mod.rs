@@ -12,7 +12,9 @@
 
 mod bundle;
 mod failure;
+mod shipped;
 mod sources;
+mod stand_in;
 mod wanted;
 
 pub(crate) use bundle::{Bundle, Unpacked, is_bundle};

@@ -3,7 +3,6 @@
 //! What is wrong with one of them is told where the template names it, with all other
 //! mistakes; only what is nobody's mistake, such as a registry that is down, ends it here.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -14,10 +13,11 @@ use darkroom_registry::resolve::{Locked, Mode, Package, ResolveError, Resolver, 
 use darkroom_template::lock::{Lock, LockedComponent, Pinning};
 use darkroom_template::{BuildItem, ResolveWith, TestItem, UsesRef, draft, parse};
 
-use super::{failure, sources};
+use super::{failure, shipped, sources, stand_in};
 use crate::args::TemplateArgs;
 use crate::failure::{Failure, Kind};
 use crate::places::roots::Roots;
+use crate::places::shipped::Shipped;
 use crate::places::template_file::TemplateFile;
 use crate::settings::{Config, Settings};
 use crate::terminal::Terminal;
@@ -43,6 +43,11 @@ impl Pinned {
         }
     }
 
+    /// Whether nothing may be used but what the lock pins.
+    pub(crate) fn is_locked(self) -> bool {
+        self.locked
+    }
+
     /// What is done with components that the lock doesn't have.
     pub(crate) fn pinning(self) -> Pinning {
         if self.locked {
@@ -62,6 +67,8 @@ pub(crate) struct Request<'a> {
     pub(crate) roots: &'a Roots,
     pub(crate) lock: &'a Lock,
     pub(crate) mode: Mode,
+    /// Whether all must be as the lock says: `--locked`.
+    pub(crate) locked: bool,
     /// For an update: the packages whose lock entries don't count, all if it is empty.
     pub(crate) moves: Option<&'a [String]>,
     /// What stands for the user's cache.
@@ -75,6 +82,8 @@ pub(crate) struct Resolved {
     pub(crate) shelf: Packages,
     /// Those that may be used, each once.
     pub(crate) taken: Vec<Package>,
+    /// Those for which a file stands, and the file.
+    pub(crate) over: Vec<(String, String)>,
 }
 
 /// A package that a template names.
@@ -91,14 +100,24 @@ pub(crate) async fn resolve(
     terminal: &Terminal,
 ) -> Result<Resolved, Failure> {
     let mut resolved = Resolved::default();
-    let mut left = named(request);
-    left.retain(|named| match over(request, named, terminal) {
-        Some(shelved) => {
-            resolved.shelf.insert(named.written.clone(), shelved);
-            false
-        }
-        None => true,
-    });
+    let mut left = Vec::new();
+    for named in named(request) {
+        let Some(path) = stand_in::of(request.config, &named.name) else {
+            left.push(named);
+            continue;
+        };
+        let (name, path) = (named.name, path.to_owned());
+        let shelved = if request.locked {
+            Err(stand_in::refused(&name, &path))
+        } else {
+            terminal.note(format!(
+                "{name} is {path} ([override] in darkroom.toml); it is not pinned"
+            ));
+            stand_in::read(&request.file.folder, &name, &path)
+        };
+        resolved.shelf.insert(named.written, shelved);
+        resolved.over.push((name, path));
+    }
     if left.is_empty() {
         return Ok(resolved);
     }
@@ -117,15 +136,20 @@ pub(crate) async fn resolve(
     }
     let all: Vec<_> = wanted.iter().map(|(_, wanted)| wanted.clone()).collect();
     let answers = resolver.resolve_all(&all, request.mode).await;
-    for ((named, _), answer) in wanted.into_iter().zip(answers) {
+    for ((named, wanted), answer) in wanted.into_iter().zip(answers) {
         let shelved = match answer {
             Ok(package) => {
-                tell(&package, terminal);
-                let shelved = shelved(&package);
-                if !resolved.taken.contains(&package) {
+                let shelved = match other_signer(&package, wanted.locked.as_ref()) {
+                    Some(refused) if request.locked => Err(refused),
+                    _ => {
+                        tell(&package, terminal);
+                        Ok(shelved(&package))
+                    }
+                };
+                if shelved.is_ok() && !resolved.taken.contains(&package) {
                     resolved.taken.push(package);
                 }
-                Ok(shelved)
+                shelved
             }
             Err(error) => Err(mistake(error)?),
         };
@@ -159,18 +183,20 @@ fn named(request: &Request<'_>) -> Vec<Named> {
             uses.map(|uses| uses.reference).collect()
         }),
     };
-    // What ships with Darkroom is used as shipped, unless the user has a place for it.
-    let ours = |name: &str| {
-        let mut places = request.config.registries_of_user();
-        places.any(|(key, _)| key == "darkroom" || key == format!("darkroom:{name}"))
+    let folder = Shipped::Components.find().ok();
+    let ships = |name: &str, version: Option<&str>| {
+        let full = shipped::full(name);
+        let pinned = request.lock.find(&full, version);
+        let pinned = pinned.filter(|_| !moves(request, &full));
+        !shipped::is_package(name, pinned, request.config, folder.as_deref())
     };
     let mut all: Vec<Named> = used
         .iter()
         .filter_map(|reference| {
             let (name, requirement) = match reference {
                 UsesRef::Package { name, requirement } => (name.clone(), requirement.clone()),
-                UsesRef::System { name, version } if ours(name) => {
-                    (format!("darkroom:{name}"), version.clone())
+                UsesRef::System { name, version } if !ships(name, version.as_deref()) => {
+                    (shipped::full(name), version.clone())
                 }
                 UsesRef::System { .. } | UsesRef::Path(_) => return None,
             };
@@ -187,42 +213,15 @@ fn named(request: &Request<'_>) -> Vec<Named> {
     all
 }
 
-/// The file that stands for a package in this project.
-fn over(
-    request: &Request<'_>,
-    named: &Named,
-    terminal: &Terminal,
-) -> Option<Result<Shelved, ShelfError>> {
-    let (_, path) = request
-        .config
-        .overrides()
-        .find(|(name, _)| *name == named.name)?;
-    let file = request.file.folder.join(Path::new(path));
-    Some(match std::fs::read(&file) {
-        Ok(bytes) => {
-            terminal.note(format!(
-                "{} is {path} ([override] in darkroom.toml); it is not pinned",
-                named.name
-            ));
-            Ok(Shelved {
-                bytes,
-                pinned: None,
-            })
-        }
-        Err(error) => Err(ShelfError {
-            message: format!(
-                "{path}, which stands for {}, can't be read: {error}",
-                named.name
-            ),
-            hint: Some("build it, or remove the line from [override] in darkroom.toml".into()),
-        }),
-    })
+/// Whether the lock's entry of a package doesn't count.
+fn moves(request: &Request<'_>, name: &str) -> bool {
+    request
+        .moves
+        .is_some_and(|names| names.is_empty() || names.iter().any(|one| one == name))
 }
 
 fn wanted(request: &Request<'_>, named: &Named) -> Result<Wanted, Failure> {
-    let moves = request
-        .moves
-        .is_some_and(|names| names.is_empty() || names.contains(&named.name));
+    let moves = moves(request, &named.name);
     let requirement = named.requirement.as_deref();
     let pinned = request.lock.find(&named.name, requirement);
     let locked = pinned
@@ -258,6 +257,25 @@ fn tell(package: &Package, terminal: &Terminal) {
     for warning in &package.warnings {
         terminal.note(format!("warning: {warning}"));
     }
+}
+
+/// What is said where all must be as the lock says, and a package that is pinned isn't
+/// signed by whom the lock knows.
+fn other_signer(package: &Package, locked: Option<&Locked>) -> Option<ShelfError> {
+    let before = locked?.signer?;
+    let now = package.signer.as_ref().map(|signer| signer.id);
+    let said = match now {
+        Some(now) if now == before => return None,
+        Some(now) => format!("by {now}"),
+        None => "by nobody whom trust.yaml names for it".to_owned(),
+    };
+    let (name, version) = (&package.name, &package.version);
+    Some(ShelfError {
+        message: format!("{name}@{version} is signed {said}; darkroom.lock knows it from {before}"),
+        hint: Some(format!(
+            "let trust.yaml name that key for it, or if this is right, run `darkroom update {name}`"
+        )),
+    })
 }
 
 fn shelved(package: &Package) -> Shelved {

@@ -62,6 +62,11 @@ impl Desk {
         })
     }
 
+    /// Whether there is a policy at all.
+    pub(super) fn is_checked(&self) -> bool {
+        self.policy.is_checked()
+    }
+
     /// The place of what was asked for; of a package the newest version that will do.
     pub(super) async fn place(&self, text: &str) -> Result<Asked, Failure> {
         let (name, requirement) = match text.parse()? {

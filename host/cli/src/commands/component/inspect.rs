@@ -81,6 +81,9 @@ async fn of_registry(text: &str) -> Result<Inspection, Failure> {
     seen.trust = Some(match judged.verdict {
         Verdict::Trusted(signer) => format!("trusted: {}", signer.name),
         Verdict::Warned(refusal) => format!("warning: {refusal}"),
+        Verdict::Unchecked if desk.is_checked() => {
+            "not checked: trust.yaml asks for no signature of it".into()
+        }
         Verdict::Unchecked => "not checked: there is no trust.yaml".into(),
         Verdict::Refused(refusal) => format!("refused: {refusal}"),
     });
@@ -170,7 +173,8 @@ fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
     facts.push(("digest", format!("sha256:{digest}")));
     facts.push(("size", size(seen.bytes)));
     for signature in &seen.signatures {
-        facts.push(("signed", signature.clone()));
+        // Whoever attaches a signature writes this into it; `trust` is what was verified.
+        facts.push(("signature", format!("says it is by {signature}")));
     }
     facts.extend(seen.trust.clone().map(|trust| ("trust", trust)));
     for one in &seen.attached {
@@ -184,7 +188,8 @@ fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
         } else {
             "built"
         };
-        facts.push((label, format!("{what}{}", one.place.display())));
+        let place = one.place.display();
+        facts.push((label, format!("{what}{place}, unsigned")));
     }
     facts
 }

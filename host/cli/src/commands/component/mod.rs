@@ -16,7 +16,7 @@ mod yank;
 use clap::{Args, Subcommand};
 
 use crate::component::InspectError;
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::terminal::Terminal;
 
@@ -29,8 +29,23 @@ pub(crate) struct Component {
 
 #[derive(Subcommand, Debug)]
 enum ComponentVerb {
+    #[command(flatten)]
+    Here(Here),
+    #[command(flatten)]
+    Asking(Asking),
+}
+
+/// Verbs that ask nobody. They block.
+#[derive(Subcommand, Debug)]
+enum Here {
     Build(Box<build::Build>),
     Check(check::Check),
+    Wit(wit::Wit),
+}
+
+/// Verbs that may ask registries.
+#[derive(Subcommand, Debug)]
+enum Asking {
     Inspect(inspect::Inspect),
     Publish(publish::Publish),
     Pull(pull::Pull),
@@ -39,24 +54,30 @@ enum ComponentVerb {
     Copy(copy::Copy),
     Yank(yank::Yank),
     Unyank(yank::Unyank),
-    Wit(wit::Wit),
 }
 
 impl Component {
     /// Runs the verb. It blocks.
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self.verb {
-            ComponentVerb::Build(build) => build.run(terminal),
-            ComponentVerb::Check(check) => check.run(terminal),
-            ComponentVerb::Wit(wit) => wit.run(terminal),
-            verb => super::runtime()?.block_on(verb.ask(terminal)),
+            ComponentVerb::Here(verb) => verb.run(terminal),
+            ComponentVerb::Asking(verb) => super::runtime()?.block_on(verb.run(terminal)),
         }
     }
 }
 
-impl ComponentVerb {
-    /// Runs a verb that may ask registries.
-    async fn ask(self, terminal: &Terminal) -> Result<Exit, Failure> {
+impl Here {
+    fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        match self {
+            Self::Build(verb) => verb.run(terminal),
+            Self::Check(verb) => verb.run(terminal),
+            Self::Wit(verb) => verb.run(terminal),
+        }
+    }
+}
+
+impl Asking {
+    async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
             Self::Inspect(verb) => verb.run(terminal).await,
             Self::Publish(verb) => verb.run(terminal).await,
@@ -66,8 +87,6 @@ impl ComponentVerb {
             Self::Copy(verb) => verb.run(terminal).await,
             Self::Yank(verb) => verb.run(terminal).await,
             Self::Unyank(verb) => verb.run(terminal).await,
-            // They block, and were run before there was a runtime.
-            Self::Build(_) | Self::Check(_) | Self::Wit(_) => Ok(exit::DONE),
         }
     }
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::{Args, ValueHint};
+use darkroom_registry::config::{Registries, Source};
 use darkroom_registry::layout::{self, Metadata};
-use darkroom_registry::name::{At, Located, PackageName, Reference};
+use darkroom_registry::name::{At, Located, OciReference, PackageName, Reference};
 use darkroom_registry::publish::{Before, With};
 use darkroom_registry::referrers::Attachment;
 use darkroom_registry::sign::{Password, PrivateKey};
@@ -34,7 +35,8 @@ use crate::terminal::Terminal;
 #[command(after_help = "Examples:\n  \
     darkroom component publish greeting.wasm --sign cosign.key\n  \
     darkroom component publish web.wasm acme:web@1.2.0\n  \
-    darkroom component publish web.wasm ghcr.io/acme/web:1.2.0")]
+    darkroom component publish web.wasm ghcr.io/acme/web:1.2.0\n  \
+    darkroom component publish greeting.wasm --registry localhost:5000/team")]
 pub(super) struct Publish {
     /// The component, as `darkroom component build` makes it
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -42,6 +44,9 @@ pub(super) struct Publish {
     /// What it is published as: NAMESPACE:NAME@VERSION, or HOST/REPOSITORY:VERSION
     #[arg(value_name = "REF")]
     reference: Option<String>,
+    /// Publish it here, as HOST/PATH/NAMESPACE/NAME, and not where its namespace is
+    #[arg(long, value_name = "HOST[/PATH]")]
+    registry: Option<String>,
     /// Sign it with this private key of P-256, as openssl or cosign make it
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
     sign: Option<PathBuf>,
@@ -59,6 +64,8 @@ enum Refused {
     Other { says: String, asked: String },
     #[error("`{0}` does not name one version")]
     Vague(String),
+    #[error("{0} says where to publish, and so does `--registry`")]
+    TwoPlaces(OciReference),
     #[error("the key {0:?} is encrypted, and nobody can be asked for its password")]
     NoPassword(PathBuf),
 }
@@ -71,6 +78,7 @@ impl From<Refused> for Failure {
             }
             Refused::Other { .. } => "build it with that --name and --version, or leave REF out",
             Refused::Vague(_) => "write the whole version, such as acme:web@1.2.0",
+            Refused::TwoPlaces(_) => "leave one of them out",
             Refused::NoPassword(_) => "set DARKROOM_KEY_PASSWORD or COSIGN_PASSWORD",
         };
         Self::user(error).hint(hint)
@@ -189,6 +197,9 @@ impl Publish {
                 };
                 (None, Some(name), version)
             }
+            Some(Reference::Oci(reference)) if self.registry.is_some() => {
+                return Err(Refused::TwoPlaces(reference).into());
+            }
             Some(Reference::Oci(reference)) => {
                 let version = match &reference.at {
                     At::Tag(tag) => layout::version(tag),
@@ -221,15 +232,26 @@ impl Publish {
         }
         let name = said_name.or(name).ok_or_else(|| unsaid("name"))?;
         let version = said_version.or(version).ok_or_else(|| unsaid("version"))?;
-        let located = match located {
-            Some(located) => located,
-            None => desk.client.locate(&name).await?,
+        let located = match (located, &self.registry) {
+            (Some(located), _) => located,
+            (None, Some(place)) => below(place, &name)?,
+            (None, None) => desk.client.locate(&name).await?,
         };
         Ok(Target {
             located,
             name,
             version,
         })
+    }
+}
+
+/// Where a package lies below a place.
+fn below(place: &str, name: &PackageName) -> Result<Located, Failure> {
+    let mut here = Registries::new();
+    here.map(name.namespace(), place)?;
+    match here.source(name)? {
+        Source::Fixed(base) => Ok(base.locate(name)),
+        Source::WellKnown(host) => Err(Failure::internal(host)),
     }
 }
 
