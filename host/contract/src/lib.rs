@@ -38,7 +38,7 @@ mod step;
 pub use arguments::{ArgumentMistake, PathPart};
 pub use call::{Call, Transcript};
 pub use description::{Description, DescriptionError};
-pub use digest::sha256;
+pub use digest::{Digest, DigestError, hex, sha256};
 pub use expectations::{Expectations, Unmet};
 pub use fault::Fault;
 pub use history::{Content, History, StepResult};

@@ -32,7 +32,7 @@ pub const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 /// The layer of a package: a module or a component as it is.
 pub const WASM_LAYER: &str = "application/wasm";
 /// The annotation with the package's name; the wasm layout has none for it.
-pub const PACKAGE_ANNOTATION: &str = "dev.darkroom.package";
+pub use crate::sign::PACKAGE_ANNOTATION;
 
 /// The time of everything that is told none: what is published is the same whenever.
 const EPOCH: &str = "1970-01-01T00:00:00Z";

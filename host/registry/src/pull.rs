@@ -7,15 +7,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::client::{Client, Manifest, RegistryError};
 use crate::digest::Digest;
 use crate::layout::{self, Layout, LayoutError};
-use crate::name::{At, Located, OciReference};
-
-/// Largest config: lists of interfaces.
-const CONFIG_LIMIT: u64 = 1024 * 1024;
+use crate::name::{At, OciReference};
 
 /// A package, pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,21 +121,5 @@ impl Client {
             component_digest: inspected.layout.component.digest,
             annotations: inspected.layout.annotations,
         })
-    }
-
-    /// The config of a package, as `inspect` shows it: what is imported and exported.
-    ///
-    /// # Errors
-    /// See [`Fault`](crate::client::Fault); `Null` if it isn't JSON.
-    pub async fn package_config(
-        &self,
-        located: &Located,
-        layout: &Layout,
-    ) -> Result<Value, RegistryError> {
-        let config = &layout.config;
-        let bytes = self
-            .blob(located, &config.digest, config.size, CONFIG_LIMIT)
-            .await?;
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 }

@@ -5,12 +5,11 @@
 //! complete and synced. A cache that can't be used is not an error: the component is
 //! compiled again.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -74,30 +73,14 @@ impl Cache {
         }
     }
 
+    /// Under a name of its own at first, in a new file: what two wrote into one would be
+    /// executed. Synced before it is renamed, for the same reason after a power cut.
     fn store(&self, path: &Path, code: &[u8]) -> io::Result<()> {
-        static DRAFTS: AtomicU64 = AtomicU64::new(0);
-        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
-        let draft = self
-            .folder
-            .join(format!("{}-{number}.draft", std::process::id()));
-        let written = write(&draft, code).and_then(|()| fs::rename(&draft, path));
-        if written.is_err() {
-            // It may not be there at all.
-            drop(fs::remove_file(&draft));
-        }
-        written
+        let mut named = tempfile::Builder::new();
+        let mut draft = named.suffix(".draft").tempfile_in(&self.folder)?;
+        draft.write_all(code)?;
+        draft.as_file().sync_all()?;
+        draft.persist(path)?;
+        Ok(())
     }
-}
-
-/// Synced before it is renamed: after a power cut an empty file of the right name
-/// would be executed.
-fn write(path: &Path, code: &[u8]) -> io::Result<()> {
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(code)?;
-    file.sync_all()
 }

@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
+pub(super) use darkroom_contract::hex;
+pub(crate) use darkroom_contract::sha256 as digest;
 
 use crate::places::replace::replace;
 
@@ -36,17 +37,6 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         verb: "written",
         source,
     })
-}
-
-/// The SHA-256 in lower-case hexadecimal digits.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// `FILE.sbom.json` of `FILE`.

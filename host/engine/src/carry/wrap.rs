@@ -32,6 +32,7 @@
 
 use std::fmt::Write as _;
 
+pub use darkroom_contract::hex;
 use sha2::{Digest, Sha256};
 
 use super::windows;
@@ -349,14 +350,6 @@ fn push_beginning(text: &mut String, script: &Script<'_>) {
             let _ = writeln!(text, "  exec {run}");
         }
     }
-}
-
-/// Lower-case hexadecimal text.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

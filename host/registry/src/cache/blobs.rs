@@ -2,9 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::NamedTempFile;
 
 use super::row::Blob;
 use super::{Cache, CacheError, is_missing};
@@ -54,29 +54,21 @@ impl Cache {
 
     /// Gives `path` this content, or leaves it as it was. Whatever fails, no draft stays.
     pub(super) fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
-        static DRAFTS: AtomicU64 = AtomicU64::new(0);
-        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
-        let draft = self
-            .drafts()
-            .join(format!("{}-{number}", std::process::id()));
-        let written = write_draft(&draft, bytes).and_then(|()| fs::rename(&draft, path));
-        written.map_err(|source| {
-            // It may not be there at all.
-            drop(fs::remove_file(&draft));
-            CacheError::storing(&self.folder, path, bytes.len(), source)
-        })
+        let written = || {
+            // A new file with a name of its own: processes of two containers that share
+            // the cache may have the same number.
+            let mut draft = NamedTempFile::new_in(self.drafts())?;
+            fill(draft.as_file_mut(), bytes)?;
+            draft.persist(path)?;
+            Ok(())
+        };
+        written().map_err(|source| CacheError::storing(&self.folder, path, bytes.len(), source))
     }
 }
 
 /// Synced, so that after a power cut no name stands for a file without content. The folder
 /// isn't: a name that was lost is a package that is pulled again.
-fn write_draft(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     let (first, second) = bytes.split_at(bytes.len() / 2);
     file.write_all(first)?;
     darkroom_failpoint::reach_blocking("registry.cache.draft");

@@ -1,6 +1,6 @@
 //! [`Settings`]: how long, how often and how much, with every default.
 //!
-//! The command line makes them; `connection` and `retry` obey. Nothing here reads an
+//! The command line makes them; `connection` and `read` obey. Nothing here reads an
 //! environment variable: a proxy is handed in.
 
 use std::time::Duration;

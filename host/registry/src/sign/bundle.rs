@@ -7,19 +7,19 @@
 //!                   "signatures": [{"sig": "base64"}]}}
 //! ```
 //!
-//! `cosign sign` and `attest` write it with `dsseEnvelope`, `cosign sign-blob` with
-//! `messageSignature`. The payload of an envelope is kept as the bytes that were signed:
-//! JSON that is written anew would be other bytes. Entries of transparency logs and time
-//! stamps in it are neither looked at nor counted for anything.
+//! `cosign sign` and `attest` write it so; the `messageSignature` of `cosign sign-blob` is
+//! of a file, not of a package, and refused. The payload of an envelope is kept as the
+//! bytes that were signed: JSON that is written anew would be other bytes. Entries of
+//! transparency logs and time stamps in it are neither looked at nor counted for anything.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::key::{KeyId, PrivateKey, PublicKey};
 use super::statement::{PAYLOAD_TYPE, Statement};
-use crate::digest::Digest;
 
 /// The media type of a bundle, also its artifact type as a referrer.
 pub const BUNDLE_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -35,20 +35,9 @@ const OLD_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle+json;version=0
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
     hint: String,
-    content: Content,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Content {
-    Envelope {
-        payload: Vec<u8>,
-        payload_type: String,
-        signature: Vec<u8>,
-    },
-    Message {
-        digest: Digest,
-        signature: Vec<u8>,
-    },
+    payload: Vec<u8>,
+    payload_type: String,
+    signature: Vec<u8>,
 }
 
 /// Why a bundle can't be read.
@@ -63,6 +52,9 @@ pub enum BundleError {
     /// It was signed by a certificate, not by a key.
     #[error("it is signed with a certificate, not with a key")]
     Certificate,
+    /// It is what `cosign sign-blob` makes.
+    #[error("it signs a file, not a statement")]
+    File,
     /// A field isn't what it must be.
     #[error("`{0}` in it is damaged")]
     Field(&'static str),
@@ -94,11 +86,9 @@ impl Bundle {
         let signature = key.sign(&pre_authentication(PAYLOAD_TYPE, &payload));
         Self {
             hint: key.public().id().hint(),
-            content: Content::Envelope {
-                payload,
-                payload_type: PAYLOAD_TYPE.into(),
-                signature,
-            },
+            payload,
+            payload_type: PAYLOAD_TYPE.into(),
+            signature,
         }
     }
 
@@ -119,63 +109,34 @@ impl Bundle {
             let damaged = |_| BundleError::Field(field);
             STANDARD.decode(text).map_err(damaged)
         };
-        let content = match (wire.dsse_envelope, wire.message_signature) {
-            (Some(envelope), None) => {
-                // DSSE allows more; a bundle has exactly one.
-                let [signature] = envelope.signatures.as_slice() else {
-                    return Err(BundleError::Field("dsseEnvelope.signatures"));
-                };
-                Content::Envelope {
-                    payload: decode(&envelope.payload, "dsseEnvelope.payload")?,
-                    payload_type: envelope.payload_type,
-                    signature: decode(&signature.sig, "dsseEnvelope.signatures")?,
-                }
-            }
-            (None, Some(message)) => {
-                let digest = message.message_digest;
-                let bytes = decode(&digest.digest, "messageSignature.messageDigest")?;
-                let bytes = <[u8; 32]>::try_from(bytes).ok();
-                Content::Message {
-                    digest: bytes
-                        .filter(|_| digest.algorithm == "SHA2_256")
-                        .ok_or(BundleError::Field("messageSignature.messageDigest"))?
-                        .into(),
-                    signature: decode(&message.signature, "messageSignature.signature")?,
-                }
-            }
-            _ => return Err(BundleError::Field("dsseEnvelope")),
+        let envelope = match wire.dsse_envelope {
+            Some(envelope) => envelope,
+            None if wire.message_signature.is_some() => return Err(BundleError::File),
+            None => return Err(BundleError::Field("dsseEnvelope")),
         };
-        Ok(Self { hint, content })
+        // DSSE allows more; a bundle has exactly one.
+        let [signature] = envelope.signatures.as_slice() else {
+            return Err(BundleError::Field("dsseEnvelope.signatures"));
+        };
+        Ok(Self {
+            hint,
+            payload: decode(&envelope.payload, "dsseEnvelope.payload")?,
+            payload_type: envelope.payload_type,
+            signature: decode(&signature.sig, "dsseEnvelope.signatures")?,
+        })
     }
 
     /// The bytes that are attached to a manifest; the same for the same bundle.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut bundle = json!({
+        let bundle = json!({
             "mediaType": BUNDLE_MEDIA_TYPE,
             "verificationMaterial": { "publicKey": { "hint": self.hint } },
+            "dsseEnvelope": {
+                "payload": STANDARD.encode(&self.payload),
+                "payloadType": self.payload_type,
+                "signatures": [{ "sig": STANDARD.encode(&self.signature) }],
+            },
         });
-        match &self.content {
-            Content::Envelope {
-                payload,
-                payload_type,
-                signature,
-            } => {
-                bundle["dsseEnvelope"] = json!({
-                    "payload": STANDARD.encode(payload),
-                    "payloadType": payload_type,
-                    "signatures": [{ "sig": STANDARD.encode(signature) }],
-                });
-            }
-            Content::Message { digest, signature } => {
-                bundle["messageSignature"] = json!({
-                    "messageDigest": {
-                        "algorithm": "SHA2_256",
-                        "digest": STANDARD.encode(digest.as_bytes()),
-                    },
-                    "signature": STANDARD.encode(signature),
-                });
-            }
-        }
         bundle.to_string().into_bytes()
     }
 
@@ -187,10 +148,7 @@ impl Bundle {
     /// What it says that it states, for choosing among several bundles before one is
     /// verified. Nothing has checked it.
     pub fn unverified_statement(&self) -> Option<Statement> {
-        match &self.content {
-            Content::Envelope { payload, .. } => serde_json::from_slice(payload).ok(),
-            Content::Message { .. } => None,
-        }
+        serde_json::from_slice(&self.payload).ok()
     }
 
     /// The statement, if `key` signed it.
@@ -198,59 +156,18 @@ impl Bundle {
     /// # Errors
     /// A signature that isn't this key's of this content, or one of something else.
     pub fn verify(&self, key: &PublicKey) -> Result<Statement, VerifyError> {
-        let Content::Envelope {
-            payload,
-            payload_type,
-            signature,
-        } = &self.content
-        else {
-            return Err(VerifyError::Kind {
-                found: "a file",
-                wanted: "a statement",
-            });
-        };
-        let message = pre_authentication(payload_type, payload);
-        if !key.verifies(&message, signature) {
+        let message = pre_authentication(&self.payload_type, &self.payload);
+        if !key.verifies(&message, &self.signature) {
             return Err(VerifyError::Signature);
         }
         // After the signature: what a stranger wrote isn't read.
-        if payload_type != PAYLOAD_TYPE {
+        if self.payload_type != PAYLOAD_TYPE {
             return Err(VerifyError::Statement);
         }
-        serde_json::from_slice(payload)
+        serde_json::from_slice(&self.payload)
             .ok()
             .filter(Statement::is_statement)
             .ok_or(VerifyError::Statement)
-    }
-
-    /// Whether `key` signed the file with this digest: `cosign sign-blob`.
-    ///
-    /// # Errors
-    /// A signature that isn't this key's of this file, or one of a statement.
-    pub fn verify_blob(&self, file: &Digest, key: &PublicKey) -> Result<(), VerifyError> {
-        match &self.content {
-            Content::Message { digest, signature }
-                if digest == file && key.verifies_digest(file, signature) =>
-            {
-                Ok(())
-            }
-            Content::Message { .. } => Err(VerifyError::Signature),
-            Content::Envelope { .. } => Err(VerifyError::Kind {
-                found: "a statement",
-                wanted: "a file",
-            }),
-        }
-    }
-
-    /// Signs a file as `cosign sign-blob` does.
-    pub fn sign_blob(key: &PrivateKey, file: &[u8]) -> Self {
-        Self {
-            hint: key.public().id().hint(),
-            content: Content::Message {
-                digest: Digest::of(file),
-                signature: key.sign(file),
-            },
-        }
     }
 }
 
@@ -271,7 +188,7 @@ struct WireBundle {
     media_type: String,
     verification_material: WireMaterial,
     dsse_envelope: Option<WireEnvelope>,
-    message_signature: Option<WireMessage>,
+    message_signature: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -297,17 +214,4 @@ struct WireEnvelope {
 #[derive(Deserialize)]
 struct WireSignature {
     sig: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireMessage {
-    message_digest: WireDigest,
-    signature: String,
-}
-
-#[derive(Deserialize)]
-struct WireDigest {
-    algorithm: String,
-    digest: String,
 }

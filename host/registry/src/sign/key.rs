@@ -12,11 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use p256::SecretKey;
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
-use p256::elliptic_curve::Generate as _;
 use p256::pkcs8::der::pem;
-use p256::pkcs8::{
-    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding,
-};
+use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
 use zeroize::Zeroizing;
 
 use super::sealed;
@@ -128,16 +125,6 @@ impl PublicKey {
         DerSignature::try_from(signature)
             .is_ok_and(|signature| self.key.verify(message, &signature).is_ok())
     }
-
-    /// The same of a message of which only the digest is known.
-    pub fn verifies_digest(&self, digest: &Digest, signature: &[u8]) -> bool {
-        use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-        DerSignature::try_from(signature).is_ok_and(|signature| {
-            self.key
-                .verify_prehash(digest.as_bytes(), &signature)
-                .is_ok()
-        })
-    }
 }
 
 /// A key that signs. It is wiped from memory when it is dropped.
@@ -148,15 +135,6 @@ pub struct PrivateKey {
 }
 
 impl PrivateKey {
-    /// A new key from the system's random numbers.
-    ///
-    /// # Errors
-    /// A system without any.
-    pub fn generate() -> Result<Self, KeyError> {
-        let key = SigningKey::try_generate().map_err(|_| KeyError::NoRandom)?;
-        Self::new(key)
-    }
-
     /// From PKCS#8 PEM, or from cosign's encrypted file, for which `password` is needed.
     /// It is not looked at for a key that isn't encrypted.
     ///
@@ -190,26 +168,6 @@ impl PrivateKey {
     fn new(key: SigningKey) -> Result<Self, KeyError> {
         let public = PublicKey::new(*key.verifying_key())?;
         Ok(Self { key, public })
-    }
-
-    /// As PKCS#8 PEM, not encrypted.
-    ///
-    /// # Errors
-    /// None that are known; the encoder could run out of memory.
-    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        self.key
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|_| KeyError::Kind)
-    }
-
-    /// As cosign's encrypted file (`cosign.key`).
-    ///
-    /// # Errors
-    /// A system without random numbers.
-    pub fn to_sealed_pem(&self, password: &Password) -> Result<String, KeyError> {
-        let der = self.key.to_pkcs8_der().map_err(|_| KeyError::Kind)?;
-        let sealed = sealed::seal(der.as_bytes(), password)?;
-        pem::encode_string(sealed::LABEL, LineEnding::LF, &sealed).map_err(|_| KeyError::Kind)
     }
 
     /// The key that verifies what this one signs.
@@ -269,9 +227,6 @@ pub enum KeyError {
     /// The block isn't as cosign writes it.
     #[error("the encrypted key can't be read: {0}")]
     Sealed(&'static str),
-    /// The system gave no random numbers.
-    #[error("the system gave no random numbers")]
-    NoRandom,
 }
 
 impl KeyError {
@@ -295,7 +250,6 @@ impl KeyError {
             Self::NoPassword => "give the password with which the key was made; it may be empty",
             Self::WrongPassword => "it is the password with which the key was made",
             Self::Sealed(_) => "make the key with `cosign generate-key-pair`",
-            Self::NoRandom => "look whether /dev/urandom can be read",
         }
     }
 }

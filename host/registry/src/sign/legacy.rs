@@ -1,16 +1,15 @@
 //! cosign's older form: a "simple signing" payload as a layer of an image under the tag
 //! `sha256-<hex>.sig`, with the signature in the layer's annotation.
 //!
-//! It is accepted, and made where a registry or a verifier knows nothing else.
+//! It is read and verified, since packages are signed so; nothing here makes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::bundle::VerifyError;
-use super::key::{PrivateKey, PublicKey};
-use super::signature::Claims;
+use super::key::PublicKey;
 use crate::digest::Digest;
 
 /// The media type of the layer.
@@ -43,22 +42,6 @@ pub struct SimpleSigning {
 }
 
 impl LegacySignature {
-    /// Signs a manifest; `reference` is its repository, such as `ghcr.io/acme/hardening`.
-    pub fn sign(key: &PrivateKey, manifest: &Digest, reference: &str, claims: &Claims) -> Self {
-        let annotations = claims.to_annotations();
-        let payload = json!({
-            "critical": {
-                "identity": { "docker-reference": reference },
-                "image": { "docker-manifest-digest": manifest },
-                "type": KIND,
-            },
-            "optional": (!annotations.is_empty()).then_some(annotations),
-        });
-        let payload = payload.to_string().into_bytes();
-        let signature = STANDARD.encode(key.sign(&payload));
-        Self { payload, signature }
-    }
-
     /// What it says, if `key` signed it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::key::{KeyError, Password};
@@ -18,32 +18,29 @@ pub(super) const LABEL: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";
 /// The one that cosign 1 wrote.
 pub(super) const OLD_LABEL: &str = "ENCRYPTED COSIGN PRIVATE KEY";
 
-const SALT: usize = 32;
 const NONCE: usize = 24;
 
 /// The work factors that cosign has ever written, as powers of two. Others are refused: a
 /// file could ask for any amount of memory.
 const WORK: [u8; 3] = [15, 16, 17];
-/// What new keys get, as cosign's do: about 100 ms and 64 MiB.
-const NEW: u8 = 16;
 const BLOCK: u32 = 8;
 const LANES: u32 = 1;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Sealed {
     kdf: Kdf,
     cipher: Cipher,
     ciphertext: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Kdf {
     name: String,
     params: Params,
     salt: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Params {
     #[serde(rename = "N")]
     n: u64,
@@ -51,7 +48,7 @@ struct Params {
     p: u32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Cipher {
     name: String,
     nonce: String,
@@ -85,34 +82,6 @@ pub(super) fn open(sealed: &[u8], password: &Password) -> Result<Zeroizing<Vec<u
         .decrypt(&Nonce::from(nonce), ciphertext.as_slice())
         .map(Zeroizing::new)
         .map_err(|_| KeyError::WrongPassword)
-}
-
-/// The content of the PEM block for `der`.
-pub(super) fn seal(der: &[u8], password: &Password) -> Result<Vec<u8>, KeyError> {
-    let mut salt = [0; SALT];
-    let mut nonce = [0; NONCE];
-    getrandom::fill(&mut salt).map_err(|_| KeyError::NoRandom)?;
-    getrandom::fill(&mut nonce).map_err(|_| KeyError::NoRandom)?;
-    let ciphertext = cipher(password, &salt, NEW)?
-        .encrypt(&Nonce::from(nonce), der)
-        .map_err(|_| KeyError::Sealed("it can't be encrypted"))?;
-    let sealed = Sealed {
-        kdf: Kdf {
-            name: "scrypt".into(),
-            params: Params {
-                n: 1 << NEW,
-                r: BLOCK,
-                p: LANES,
-            },
-            salt: STANDARD.encode(salt),
-        },
-        cipher: Cipher {
-            name: "nacl/secretbox".into(),
-            nonce: STANDARD.encode(nonce),
-        },
-        ciphertext: STANDARD.encode(ciphertext),
-    };
-    serde_json::to_vec(&sealed).map_err(|_| KeyError::Sealed("it can't be written as JSON"))
 }
 
 fn cipher(password: &Password, salt: &[u8], work: u8) -> Result<XSalsa20Poly1305, KeyError> {

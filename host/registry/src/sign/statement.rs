@@ -19,7 +19,8 @@ pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// The predicate type by which cosign 3 signs an image; its predicate is empty.
 pub const COSIGN_PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
-/// The signed annotation that names the package, such as `acme:hardening`.
+/// The signed annotation that names the package, such as `acme:hardening`; a manifest has
+/// the same.
 pub const PACKAGE_ANNOTATION: &str = "dev.darkroom.package";
 /// The signed annotation that names its version, such as `1.2.0`.
 pub const VERSION_ANNOTATION: &str = "dev.darkroom.version";

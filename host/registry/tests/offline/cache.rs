@@ -329,3 +329,23 @@ fn nobody_else_may_look_into_it() {
     assert_eq!(mode(&files(&folder.join("rows"))[0]), 0o600);
     assert_eq!(mode(&files(&folder.join("blobs/sha256"))[0]), 0o600);
 }
+
+#[test]
+fn a_draft_of_another_process_is_not_written_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path(), Limit::default()).unwrap();
+    // Of a process with our number, in another container.
+    let number = std::process::id();
+    let others: Vec<_> = (0..500)
+        .map(|at| folder.path().join(format!("drafts/{number}-{at}")))
+        .collect();
+    for other in &others {
+        fs::write(other, "of another").unwrap();
+    }
+    let package = contents("1.0.0", 1000);
+    cache.store(&key("1.0.0"), &package).unwrap();
+    assert_eq!(kept(&cache, &key("1.0.0")), package);
+    for other in &others {
+        assert_eq!(fs::read(other).unwrap(), b"of another");
+    }
+}

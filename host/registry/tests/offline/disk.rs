@@ -31,7 +31,8 @@ impl Drop for Tiny<'_> {
 fn a_full_disk_is_said_and_leaves_nothing_half() {
     let folder = tempfile::tempdir().unwrap();
     let Some(_tiny) = Tiny::mount(folder.path()) else {
-        assert!(std::env::var_os("CI").is_none(), "mounting needs root");
+        let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+        assert!(!ci, "not run: only root can mount a small disk");
         println!("not run: only root can mount a small disk");
         return;
     };

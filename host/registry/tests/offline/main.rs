@@ -15,9 +15,12 @@ mod trust;
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use darkroom_registry::cache::{Attachment, Contents, Key};
 use darkroom_registry::digest::Digest;
-use darkroom_registry::sign::{Password, PrivateKey, PublicKey};
+use darkroom_registry::sign::{LegacySignature, Password, PrivateKey, PublicKey};
+use serde_json::{Value, json};
 
 /// A file that cosign made; `fixtures/README.md` says how.
 fn fixture(name: &str) -> Vec<u8> {
@@ -37,8 +40,33 @@ fn cosign_public() -> PublicKey {
     PublicKey::from_pem(&fixture_text("cosign.pub")).unwrap()
 }
 
+/// The PKCS#8 PEM of a key of P-256.
+fn new_pem() -> String {
+    rcgen::KeyPair::generate().unwrap().serialize_pem()
+}
+
 fn new_key() -> PrivateKey {
-    PrivateKey::generate().unwrap()
+    PrivateKey::from_pem(&new_pem(), None).unwrap()
+}
+
+/// A signature in cosign's older form, which nothing but tests makes.
+fn legacy_signature(
+    key: &PrivateKey,
+    manifest: &Digest,
+    reference: &str,
+    said: &Value,
+) -> LegacySignature {
+    let payload = json!({
+        "critical": {
+            "identity": { "docker-reference": reference },
+            "image": { "docker-manifest-digest": manifest },
+            "type": "cosign container image signature",
+        },
+        "optional": said,
+    });
+    let payload = payload.to_string().into_bytes();
+    let signature = STANDARD.encode(key.sign(&payload));
+    LegacySignature { payload, signature }
 }
 
 /// The manifest that cosign signed.

@@ -10,7 +10,7 @@ use darkroom_registry::trust::{Candidate, Pattern, Policy, Require, Verdict, Why
 use semver::Version;
 use serde_json::{Value, json};
 
-use crate::{cosign_public, fixture, fixture_text, manifest, new_key};
+use crate::{cosign_public, fixture, fixture_text, legacy_signature, manifest, new_key};
 
 /// A folder with keys, and the folder's handle.
 fn folder() -> (tempfile::TempDir, Dir) {
@@ -274,6 +274,14 @@ fn bundle(key: &PrivateKey, digest: &Digest, claims: &Claims) -> Signature {
     Signature::Bundle(Bundle::sign(key, &Statement::of_package(digest, claims)).to_json())
 }
 
+/// The older form, with the same claims.
+fn legacy(key: &PrivateKey, digest: &Digest) -> LegacySignature {
+    let said = json!({
+        "dev.darkroom.package": "acme:hardening", "dev.darkroom.version": "1.2.0"
+    });
+    legacy_signature(key, digest, "ghcr.io/acme", &said)
+}
+
 /// A bundle with something changed in its JSON.
 fn changed(signature: &Signature, change: impl Fn(&mut Value)) -> Signature {
     let Signature::Bundle(bytes) = signature else {
@@ -297,7 +305,7 @@ fn what_a_trusted_key_signed_is_trusted() {
     let policy = policy(&key, "signed");
     let claims = Claims::new("acme:hardening", "1.2.0");
     let ours = bundle(&key, &manifest(), &claims);
-    let legacy = LegacySignature::sign(&key, &manifest(), "ghcr.io/acme", &claims);
+    let legacy = legacy(&key, &manifest());
     let stranger = bundle(&new_key(), &manifest(), &claims);
     let junk = Signature::Bundle(b"junk".to_vec());
     let cosign = Signature::Bundle(fixture("bundle.json"));
@@ -358,13 +366,13 @@ fn each_refusal_says_which_rule_failed_and_why() {
         json!({}),
     );
     let provenance = Signature::Bundle(Bundle::sign(&key, &provenance).to_json());
-    let of_file = Signature::Bundle(Bundle::sign_blob(&key, &fixture("manifest.json")).to_json());
+    let of_file = Signature::Bundle(fixture("blob.json"));
     let altered = changed(&good, |bundle| {
         let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
         bundle["dsseEnvelope"]["payload"] = payload.replacen("eyJ", "eyI", 1).into();
     });
-    let legacy = LegacySignature::sign(&stranger, &manifest(), "ghcr.io/acme", &claims);
-    let moved = LegacySignature::sign(&key, &other, "ghcr.io/acme", &claims);
+    let by_another = legacy(&stranger, &manifest());
+    let moved = legacy(&key, &other);
     let unsigned = "it isn't signed".to_owned();
     let cases = [
         (vec![], unsigned.clone()),
@@ -374,7 +382,7 @@ fn each_refusal_says_which_rule_failed_and_why() {
             format!("it isn't signed by keys/ours.pub or keys/acme.pub, but by {name}"),
         ),
         (
-            vec![Signature::Legacy(legacy)],
+            vec![Signature::Legacy(by_another)],
             "it isn't signed by keys/ours.pub or keys/acme.pub, but by somebody else".into(),
         ),
         (

@@ -212,7 +212,18 @@ async fn compiled_code_is_kept_and_reused() {
     };
     let runtime = Runtime::new(config()).unwrap();
     let bytes = all_roles(&runtime);
+    // Drafts of a process with our number, in another container.
+    let number = std::process::id();
+    let others: Vec<_> = (0..100)
+        .map(|at| cache.join(format!("{number}-{at}.draft")))
+        .collect();
+    for other in &others {
+        std::fs::write(other, b"of another").unwrap();
+    }
     assert!(!runtime.load(&bytes, "a").unwrap().reused());
+    for other in &others {
+        assert_eq!(std::fs::read(other).unwrap(), b"of another");
+    }
     assert!(runtime.load(&bytes, "a").unwrap().reused());
     let mode = std::fs::metadata(&cache).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
