@@ -146,6 +146,7 @@ test-peers: setup registry
 	  name=$${tool%@*}
 	  [ -x $(TOOLS)/bin/$${name##*/} ] || GOBIN=$(TOOLS)/bin go install $$tool
 	done
+	go build -C tests/peers/registry -o $(TOOLS)/bin/referrers-registry .
 	[ -x $(TOOLS)/bin/wkg ] || cargo install wkg --version $(WKG) --locked --root $(TOOLS)
 	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace --test network --test offline --test packages -- --show-output
 

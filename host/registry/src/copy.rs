@@ -54,7 +54,7 @@ pub enum CopyError {
     #[error("{from} has more than {MOST_COPIED} things attached")]
     TooMany {
         /// What was to be copied.
-        from: OciReference,
+        from: Box<OciReference>,
     },
 }
 
@@ -135,7 +135,9 @@ impl Client {
                 count += self.copy_legacy(source, target, &subject, force).await?;
                 for referrer in self.referrers(source, &subject).await? {
                     if count >= MOST_COPIED {
-                        return Err(CopyError::TooMany { from: from.clone() });
+                        return Err(CopyError::TooMany {
+                            from: Box::new(from.clone()),
+                        });
                     }
                     let digest = referrer.descriptor.digest;
                     let manifest = self.manifest(&source.digested(digest)).await?;

@@ -69,7 +69,7 @@ pub enum PublishError {
     #[error("{reference} is published already, with other content ({there}, not {here})")]
     Exists {
         /// Where.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// The manifest that is there.
         there: Digest,
         /// The manifest that would be.
@@ -104,7 +104,7 @@ impl Before {
             Some(there) if there == here => Ok(Self::Same),
             Some(there) if force => Ok(Self::Other(there)),
             Some(there) => Err(PublishError::Exists {
-                reference: reference.clone(),
+                reference: Box::new(reference.clone()),
                 there,
                 here,
             }),

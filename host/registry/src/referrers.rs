@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, Fault, Manifest, RegistryError};
@@ -36,6 +37,10 @@ pub(crate) const MOST: usize = 64;
 /// Most attachments of one package that are listed; a list with more is refused, since
 /// nobody knows what the rest would be.
 const MOST_LISTED: usize = 10_000;
+/// Most attachments that are asked what they are, where lists don't say it.
+const MOST_UNNAMED: usize = 256;
+/// How many of them at once.
+const AT_ONCE: usize = 8;
 /// Largest signature that is looked at: they are some kilobytes. A larger one is none.
 const SIGNATURE_LIMIT: u64 = 1024 * 1024;
 /// How often an index that others also write to is written again.
@@ -250,7 +255,10 @@ impl Client {
         subject: &Digest,
     ) -> Result<Vec<Referrer>, RegistryError> {
         let manifests = match self.ask_api(located, subject, true).await? {
-            Some(manifests) => manifests,
+            Some(mut manifests) => {
+                self.name_kinds(located, &mut manifests).await?;
+                manifests
+            }
             None => match self.find(&located.tagged(fallback_tag(subject))).await? {
                 Some(manifest) => read_index(located, &manifest)?.manifests,
                 None => Vec::new(),
@@ -262,6 +270,33 @@ impl Client {
         }
         let all = manifests.into_iter();
         Ok(all.map(|descriptor| Referrer { descriptor }).collect())
+    }
+
+    /// Some products list the type of the config in place of the attachment's, as a draft of
+    /// the specification had it: of these the manifest says what they are.
+    async fn name_kinds(
+        &self,
+        located: &Located,
+        manifests: &mut [Descriptor],
+    ) -> Result<(), RegistryError> {
+        let unnamed = |one: &&mut Descriptor| {
+            let kind = one.artifact_type.as_deref();
+            let unnamed = kind.is_none_or(|kind| [EMPTY_CONFIG, ""].contains(&kind));
+            unnamed && one.media_type == IMAGE_MANIFEST
+        };
+        let unnamed = manifests.iter_mut().filter(unnamed).take(MOST_UNNAMED);
+        let named = unnamed.map(async |one| {
+            // One that is listed and isn't there is attached to nothing.
+            let Some(manifest) = self.find(&located.digested(one.digest)).await? else {
+                return Ok(());
+            };
+            let artifact = read_artifact(located, &manifest)?;
+            one.artifact_type = artifact.kind.or_else(|| one.artifact_type.take());
+            one.annotations = artifact.annotations;
+            Ok(())
+        });
+        let named = stream::iter(named).buffer_unordered(AT_ONCE);
+        named.try_collect().await
     }
 
     /// `None`: the registry has no referrers API. Without `all`, what the first page has.

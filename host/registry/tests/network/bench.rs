@@ -1,7 +1,8 @@
-//! How long thirty packages take, cold and warm. Printed, and held to generous floors.
+//! How long thirty packages take, cold and warm. Printed; what is kept must pay, however
+//! slow the machine is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::server::{Kind, Server, anybody, component, metadata};
 use darkroom_registry::cache::{Cache, Limit};
@@ -69,6 +70,5 @@ async fn thirty_packages_cold_and_warm() {
     }
     let warm = since.elapsed();
     println!("{PACKAGES} packages of 200 kB: {cold:?} cold, {warm:?} warm");
-    assert!(cold < Duration::from_secs(20), "{cold:?}");
-    assert!(warm < Duration::from_secs(5), "{warm:?}");
+    assert!(warm * 2 < cold, "{warm:?}, {cold:?}");
 }

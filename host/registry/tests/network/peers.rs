@@ -1,9 +1,11 @@
 //! Other tools as independent peers: `wkg`, `cosign`, `crane` and `oras` on the path, in
 //! the long tier.
 //!
-//! They read what we write and the other way round, and `crane registry serve` is a
-//! second registry, by other people than docker-registry's.
+//! They read what we write and the other way round, and go-containerregistry's is a second
+//! registry, by other people than docker-registry's: without the referrers API, as `crane
+//! registry serve` starts it, and with it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -11,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use crate::server::{Kind, Server, anybody, component, free_port, hasty, metadata, new_key};
 use darkroom_registry::cache::{Cache, Limit};
-use darkroom_registry::client::{Client, Settings};
+use darkroom_registry::client::Client;
 use darkroom_registry::config::Registries;
 use darkroom_registry::config::wkg::Wkg;
 use darkroom_registry::name::{Located, PackageName};
 use darkroom_registry::publish::With;
 use darkroom_registry::referrers::Attachment;
-use darkroom_registry::resolve::{Locked, Mode, Resolver, Wanted};
+use darkroom_registry::resolve::{Mode, Resolver, Wanted};
+use darkroom_registry::sign::PrivateKey;
 use darkroom_registry::trust::Policy;
 
 /// Where a tool is, in the long tier; says why not otherwise.
@@ -31,6 +34,8 @@ fn peer(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
     if found.is_none() {
+        let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+        assert!(!ci, "not run: there is no {name} on the path");
         println!("not run: there is no {name} on the path");
     }
     found
@@ -267,10 +272,24 @@ async fn wkg_gets_what_we_publish_and_the_other_way_round() {
     }
 }
 
-/// How long wkg takes for packages that `bench` pulls too.
+/// The program that was built with these tests; says so where it wasn't.
+fn darkroom() -> Option<PathBuf> {
+    let tests = std::env::current_exe().expect("a program");
+    let built = tests.ancestors().nth(2).expect("a folder").join("darkroom");
+    if !built.is_file() {
+        println!("not run: {} is not built", built.display());
+        return None;
+    }
+    Some(built)
+}
+
+/// Thirty packages, each pulled into a file by a process of its own, theirs and ours. The
+/// second time `wkg get` has them in its cache; `component pull` asks the registry again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_packages_against_wkg() {
-    let Some(wkg) = peer("wkg") else { return };
+    let (Some(wkg), Some(darkroom)) = (peer("wkg"), darkroom()) else {
+        return;
+    };
     let Some(server) = Server::start(&Kind::default()) else {
         return;
     };
@@ -294,64 +313,46 @@ async fn thirty_packages_against_wkg() {
             .await
             .expect("published");
     }
-    let mut theirs = Vec::new();
-    for _ in ["cold", "warm"] {
+    let (config, cache, out) = (file("config.toml"), file("theirs"), file("out.wasm"));
+    let get = |name: &str| {
+        let words = [
+            "get",
+            name,
+            "--format",
+            "wasm",
+            "--overwrite",
+            "--output",
+            &out,
+        ];
+        let places = ["--config", &config, "--cache", &cache];
+        run(&wkg, &[words.as_slice(), &places].concat());
+    };
+    let pull = |name: &str| {
+        let output = Command::new(&darkroom)
+            .env("HOME", folder.path())
+            .env("WKG_CONFIG_FILE", &config)
+            .current_dir(folder.path())
+            .args(["component", "pull", name, "-o", &out])
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+    };
+    let took = |work: &dyn Fn(&str)| {
         let since = Instant::now();
         for name in &names {
-            let (config, cache, out) = (file("config.toml"), file("theirs"), file("out.wasm"));
-            run(
-                &wkg,
-                &[
-                    "get",
-                    name,
-                    "--format",
-                    "wasm",
-                    "--overwrite",
-                    "--output",
-                    &out,
-                    "--config",
-                    &config,
-                    "--cache",
-                    &cache,
-                ],
-            );
+            work(name);
         }
-        theirs.push(since.elapsed());
-    }
-    let mut ours = Vec::new();
-    let mut wanted: Vec<Wanted> = names
-        .iter()
-        .map(|name| Wanted {
-            name: name.parse().expect("a name"),
-            requirement: None,
-            locked: None,
-        })
-        .collect();
-    for _ in ["cold", "warm"] {
-        let since = Instant::now();
-        // One after the other, with a client of its own each, as processes would.
-        for one in &mut wanted {
-            let registries =
-                Registries::new().with_wkg(Wkg::parse(&text, "config.toml").expect("read"));
-            let cache =
-                Cache::open(&folder.path().join("ours"), Limit::default()).expect("a cache");
-            let client = Client::new(registries, Settings::default());
-            let resolver = Resolver::new(client, Arc::new(cache), Arc::new(Policy::unchecked()));
-            let package = resolver.resolve(one, Mode::Normal).await.expect("resolved");
-            let (version, digest, located) =
-                (package.version, package.digest, Some(package.located));
-            one.locked = Some(Locked {
-                version,
-                digest,
-                located,
-                signer: None,
-            });
-        }
-        ours.push(since.elapsed());
-    }
+        since.elapsed()
+    };
+    let ours = took(&pull);
+    assert!(std::fs::read(&out).expect("pulled") == bytes);
+    let (theirs, kept) = (took(&get), took(&get));
     println!(
-        "30 packages of 131 kB, one after the other: wkg {theirs:?}, we {ours:?} (cold, warm)"
+        "30 packages of 131 kB, a process each: wkg get {theirs:?}, from its cache {kept:?}; \
+         component pull {ours:?}"
     );
+    assert!(ours <= theirs, "{ours:?}, {theirs:?}");
 }
 
 #[tokio::test]
@@ -450,41 +451,136 @@ async fn cosign_verifies_what_we_sign_and_signs_what_we_trust() {
     }
 }
 
-/// Killed when it goes.
-struct Serving(Child);
+/// A registry by other people than docker-registry's. Killed when it goes.
+struct Serving {
+    child: Child,
+    host: String,
+}
+
+impl Serving {
+    /// As crane starts it: without the referrers API.
+    fn crane() -> Option<Self> {
+        let crane = peer("crane")?;
+        let address = format!("127.0.0.1:{}", free_port());
+        let words = ["registry", "serve", "--address", &address];
+        let serving = Self {
+            child: spawn(&crane, &words, Stdio::null()),
+            host: address,
+        };
+        let since = Instant::now();
+        while std::net::TcpStream::connect(&serving.host).is_err() {
+            let waits = since.elapsed() < Duration::from_secs(10);
+            assert!(waits, "it doesn't listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(serving)
+    }
+
+    /// The same product with the API; `tests/peers/registry` starts it.
+    fn with_referrers() -> Option<Self> {
+        let program = peer("referrers-registry")?;
+        let mut child = spawn(&program, &[], Stdio::piped());
+        let out = child.stdout.take().expect("its output");
+        let mut host = String::new();
+        BufReader::new(out).read_line(&mut host).expect("a line");
+        let host = host.trim().to_owned();
+        Some(Self { child, host })
+    }
+}
+
+fn spawn(program: &PathBuf, words: &[&str], out: Stdio) -> Child {
+    let mut command = Command::new(program);
+    command.args(words).stdout(out).stderr(Stdio::null());
+    command.spawn().expect("it starts")
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
 #[tokio::test]
-async fn another_registry_does_as_well() {
-    let Some(crane) = peer("crane") else { return };
-    let port = free_port();
-    let serving = Command::new(crane)
-        .args([
-            "registry",
-            "serve",
-            "--address",
-            &format!("127.0.0.1:{port}"),
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _serving = Serving(serving.expect("it starts"));
-    let since = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            since.elapsed() < Duration::from_secs(10),
-            "it doesn't listen"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+async fn a_registry_with_the_referrers_api_and_one_without() {
+    let Some(serving) = Serving::with_referrers() else {
+        return;
+    };
+    let Some(server) = Server::start(&Kind::default()) else {
+        return;
+    };
     let client = anybody();
-    let place: Located = format!("127.0.0.1:{port}/acme/x").parse().expect("a place");
+    let place: Located = format!("{}/acme/x", serving.host).parse().expect("a place");
+    let (key, other) = (new_key(), new_key());
+    let sbom = [Attachment::new("application/spdx+json", "{}")];
+    let with = With {
+        attachments: &sbom,
+        key: Some(&key),
+        ..With::default()
+    };
+    let said = metadata("acme:x", "1.0.0");
+    let published = client.publish(&place, component(9), &said, &with).await;
+    let published = published.expect("published");
+    // Listed by the registry: no index is kept under a tag.
+    assert_eq!(client.tags(&place).await.expect("listed"), ["1.0.0"]);
+    let digest = &published.manifest_digest;
+    let listed = client.referrers(&place, digest).await.expect("listed");
+    assert_eq!(listed.len(), 2);
+
+    let resolve = async |place: &Located, key: &PrivateKey| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(
+            folder.path().join("k.pub"),
+            key.public().to_pem().expect("PEM"),
+        )
+        .expect("written");
+        let dir = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority());
+        let text = "version: 1\nrules: [{ package: '*', require: signed, keys: [k.pub] }]\n";
+        let policy = Policy::parse(text, "trust.yaml", Some(&dir.expect("a folder")));
+        let cache = Cache::open(&folder.path().join("cache"), Limit::default()).expect("a cache");
+        let mut registries = Registries::new();
+        let (at, _) = place.repository.rsplit_once("acme/x").expect("its end");
+        registries
+            .map("acme", &format!("{}/{at}", place.registry))
+            .expect("mapped");
+        let client = Client::new(registries, hasty());
+        let resolver = Resolver::new(client, Arc::new(cache), Arc::new(policy.expect("read")));
+        let wanted = Wanted {
+            name: "acme:x".parse().expect("a name"),
+            requirement: None,
+            locked: None,
+        };
+        resolver.resolve(&wanted, Mode::Normal).await
+    };
+    // There, on a mirror without the API, and back on one with it.
+    let mirror = server.at("mirror/acme/x");
+    let back = Located {
+        repository: "back/acme/x".into(),
+        ..place.clone()
+    };
+    let copy = async |from: &Located, to: &Located| {
+        let (from, to) = (from.tagged("1.0.0"), to.tagged("1.0.0"));
+        let copied = client.copy(&from, &to, false).await;
+        copied.expect("copied").attachments
+    };
+    assert_eq!(copy(&place, &mirror).await, 2);
+    assert_eq!(copy(&mirror, &back).await, 2);
+    for place in [&place, &mirror, &back] {
+        let trusted = resolve(place, &key).await.expect("trusted");
+        assert_eq!(trusted.signer.expect("a signer").id, key.public().id());
+        resolve(place, &other).await.expect_err("by another");
+    }
+    assert_eq!(client.tags(&back).await.expect("listed"), ["1.0.0"]);
+    assert_eq!(client.tags(&mirror).await.expect("listed").len(), 2);
+}
+
+#[tokio::test]
+async fn another_registry_does_as_well() {
+    let Some(serving) = Serving::crane() else {
+        return;
+    };
+    let client = anybody();
+    let place: Located = format!("{}/acme/x", serving.host).parse().expect("a place");
     let published = client
         .publish(
             &place,
