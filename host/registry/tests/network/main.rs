@@ -8,6 +8,7 @@ mod auth;
 mod bench;
 mod both;
 mod copy;
+mod daemon;
 mod faults;
 mod older;
 mod packages;
