@@ -13,6 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use crate::action::VPC_VERSION;
+use crate::credentials::sts::{self, STS_VERSION};
 use crate::id::RegionId;
 
 /// The address of a server: scheme, host and port, nothing more.
@@ -65,8 +66,16 @@ impl Endpoint {
         is_loopback(&self.authority)
     }
 
-    /// Where an API of this version answers, beside this endpoint of ECS: the product Vpc
-    /// has hosts of its own on Alibaba Cloud. Any other server answers all that it can do
+    /// A host that is reached by plain HTTP.
+    pub(crate) fn plain(authority: &str) -> Self {
+        Self {
+            scheme: "http",
+            authority: authority.to_owned(),
+        }
+    }
+
+    /// Where an API of this version answers, beside this endpoint of ECS: the products Vpc
+    /// and STS have hosts of their own on Alibaba Cloud. Any other server answers all that it can do
     /// itself, so that nobody has to be told two addresses.
     ///
     /// # Errors
@@ -74,6 +83,9 @@ impl Endpoint {
     pub fn of_version(self, version: &str, region: &RegionId) -> Result<Self, EndpointError> {
         if version == VPC_VERSION && self == public_endpoint(region)? {
             return vpc_endpoint(region);
+        }
+        if version == STS_VERSION && self == public_endpoint(region)? {
+            return sts::endpoint(None, false);
         }
         Ok(self)
     }

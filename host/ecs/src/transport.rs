@@ -15,6 +15,10 @@ use crate::http::{HttpRequest, HttpResponse};
 
 pub use http::{HttpOptions, HttpTransport};
 
+/// The metadata service of every ECS instance: the one address beyond this machine that is
+/// reached by plain HTTP, because it has nothing else. It ends at the host of the instance.
+pub const METADATA: &str = "100.100.100.200";
+
 /// Carries requests. Cheap to call from many tasks at once.
 #[async_trait]
 pub trait Transport: Send + Sync {

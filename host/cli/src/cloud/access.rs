@@ -1,20 +1,23 @@
 //! Keys and the way to a cloud: what a client of the ECS wire is made of.
 //!
 //! With the local cloud keys come from its own accounts file and nowhere else; real keys
-//! are never shown to it. With Alibaba Cloud they come from the environment, else from
-//! the profiles of the `aliyun` command line.
+//! are never shown to it. With Alibaba Cloud they come from where [`keys`] finds them, and are
+//! asked for at once, so that a verb without keys ends before it has done anything.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use darkroom_ecs::client::{CallError, Client};
-use darkroom_ecs::credentials::{Credentials, CredentialsError, Secret};
-use darkroom_ecs::endpoint::{Resolver, public_endpoint};
+use darkroom_ecs::credentials::keyring::KeyError;
+use darkroom_ecs::credentials::{Credentials, CredentialsError, Keyring, Secret};
+use darkroom_ecs::endpoint::{self, Resolver};
 use darkroom_ecs::transport::{HttpOptions, HttpTransport, TransportError};
 use darkroom_local::files::{AccountsFile, FileError};
 use darkroom_template::{Cloud, nearest};
+use jiff::Timestamp;
 
+use crate::cloud::keys;
 use crate::cloud::local_cloud::{LocalCloud, LocalCloudError};
 use crate::failure::{Failure, Kind};
 use crate::places::roots::Roots;
@@ -33,7 +36,11 @@ pub(crate) enum AccessError {
     #[error("the local cloud has made no accounts")]
     NoAccounts,
     #[error("there are no keys for Alibaba Cloud")]
-    NoKeys { config: PathBuf },
+    NoKeys {
+        config: PathBuf,
+        #[source]
+        tried: Option<KeyError>,
+    },
     #[error("{path} can't be read")]
     Read {
         path: PathBuf,
@@ -42,12 +49,14 @@ pub(crate) enum AccessError {
     },
     #[error("the keys for Alibaba Cloud can't be used")]
     Credentials(#[source] CredentialsError),
+    #[error("no keys for Alibaba Cloud could be had")]
+    Keys(#[source] KeyError),
     #[error("HTTP can't be set up")]
     Transport(#[source] TransportError),
 }
 
 impl AccessError {
-    fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoAccount { wanted, known } => {
                 let names = || known.iter().map(String::as_str);
@@ -56,12 +65,13 @@ impl AccessError {
                     None => format!("its accounts are {}", known.join(", ")),
                 }
             }
-            Self::NoKeys { config } => format!(
+            Self::NoKeys { config, .. } => format!(
                 "set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or run \
                  `aliyun configure`, which writes {}; without `--on aliyun` no keys are needed",
                 config.display()
             ),
             Self::Credentials(error) => error.hint(),
+            Self::Keys(error) => return error.hint.clone(),
             Self::Read { .. } => "make it readable for you alone".into(),
             Self::NoAccounts | Self::Accounts(_) => {
                 "`darkroom local reset` makes the local cloud anew".into()
@@ -100,7 +110,7 @@ impl From<CallError> for Failure {
 #[derive(Clone)]
 pub(crate) struct Access {
     pub(crate) transport: Arc<HttpTransport>,
-    pub(crate) credentials: Credentials,
+    pub(crate) keyring: Keyring,
     pub(crate) resolver: Resolver,
 }
 
@@ -108,30 +118,24 @@ impl Access {
     /// Finds keys and the way to the cloud that was decided on. The local cloud is
     /// started if it isn't running.
     pub(crate) async fn open(settings: &Settings, roots: &Roots) -> Result<Self, Failure> {
-        let (credentials, resolver) = match settings.cloud {
+        let transport = transport()?;
+        let (keyring, resolver) = match settings.cloud {
             Cloud::Local => {
                 let cloud = LocalCloud::new(roots.clone());
                 cloud.ensure().await?;
                 let accounts = AccountsFile::read(&roots.local).map_err(AccessError::Accounts)?;
                 let accounts = accounts.ok_or(AccessError::NoAccounts)?;
                 let credentials = local_credentials(&accounts, settings.account.as_deref())?;
-                (credentials, cloud.resolver())
+                (credentials.into(), cloud.resolver())
             }
             Cloud::Aliyun => {
-                let credentials = real_credentials(
-                    &|name| std::env::var(name).ok(),
-                    settings.account.as_deref(),
-                )?;
-                let resolver: Resolver =
-                    Arc::new(|region| Box::pin(async move { public_endpoint(&region) }));
-                (credentials, resolver)
+                let keyring = real_keyring(settings.account.as_deref(), &transport).await?;
+                (keyring, endpoint::public())
             }
         };
-        let transport = HttpTransport::new(http_options(&|name| std::env::var(name).ok()))
-            .map_err(AccessError::Transport)?;
         Ok(Self {
-            transport: Arc::new(transport),
-            credentials,
+            transport,
+            keyring,
             resolver,
         })
     }
@@ -140,12 +144,19 @@ impl Access {
     pub(crate) fn client(&self) -> Client {
         Client::builder(
             Arc::clone(&self.transport) as _,
-            self.credentials.clone(),
+            self.keyring.clone(),
             Arc::clone(&self.resolver),
         )
         .user_agent(user_agent())
         .build()
     }
+}
+
+/// The way out of this machine.
+pub(crate) fn transport() -> Result<Arc<HttpTransport>, AccessError> {
+    let options = http_options(&|name| std::env::var(name).ok());
+    let transport = HttpTransport::new(options).map_err(AccessError::Transport)?;
+    Ok(Arc::new(transport))
 }
 
 /// The proxy is the environment's; the local cloud is reached without one whatever is set.
@@ -188,33 +199,23 @@ fn local_credentials(
     })
 }
 
-/// A profile that was asked for wins over the environment's keys: it was named.
-fn real_credentials(
-    variable: &dyn Fn(&str) -> Option<String>,
+/// A keyring that has been asked once.
+async fn real_keyring(
     profile: Option<&str>,
-) -> Result<Credentials, AccessError> {
-    if profile.is_none() {
-        let found = Credentials::from_environment(variable).map_err(AccessError::Credentials)?;
-        if let Some(credentials) = found {
-            return Ok(credentials);
-        }
+    transport: &Arc<HttpTransport>,
+) -> Result<Keyring, AccessError> {
+    let found = keys::find(&|name| std::env::var(name).ok(), profile)?;
+    tracing::debug!(from = %found.way, "keys");
+    let tools = keys::tools(Arc::clone(transport))?;
+    let keyring = found.way.keyring(tools, Arc::new(Timestamp::now));
+    match keyring.credentials().await {
+        Ok(_) => Ok(keyring),
+        Err(error) if found.last_resort => Err(AccessError::NoKeys {
+            config: found.config,
+            tried: Some(error),
+        }),
+        Err(error) => Err(AccessError::Keys(error)),
     }
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let path = match set("ALIBABA_CLOUD_CONFIG_FILE") {
-        Some(path) => PathBuf::from(path),
-        None => PathBuf::from(set("HOME").unwrap_or_default()).join(".aliyun/config.json"),
-    };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(AccessError::NoKeys { config: path });
-        }
-        Err(source) => return Err(AccessError::Read { path, source }),
-    };
-    let named = profile
-        .map(str::to_owned)
-        .or_else(|| set("ALIBABA_CLOUD_PROFILE"));
-    Credentials::from_cli_config(&text, named.as_deref()).map_err(AccessError::Credentials)
 }
 
 #[cfg(test)]
@@ -247,33 +248,5 @@ mod tests {
         assert_eq!(key(Some("2234567890123456")).unwrap(), "key-of-second");
         let error = key(Some("secnod")).unwrap_err();
         assert_eq!(error.hint().unwrap(), "did you mean `--account second`?");
-    }
-
-    #[test]
-    fn real_keys_come_from_the_environment_or_a_profile() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("config.json");
-        std::fs::write(
-            &config,
-            r#"{"current": "a", "profiles": [
-                {"name": "a", "mode": "AK", "access_key_id": "ia", "access_key_secret": "s"},
-                {"name": "b", "mode": "AK", "access_key_id": "ib", "access_key_secret": "s"}]}"#,
-        )
-        .unwrap();
-        let config = config.to_str().unwrap().to_owned();
-        let key = |keys: bool, profile: Option<&str>, config: &str| {
-            let variable = |name: &str| match name {
-                "ALIBABA_CLOUD_ACCESS_KEY_ID" if keys => Some("ie".to_owned()),
-                "ALIBABA_CLOUD_ACCESS_KEY_SECRET" if keys => Some("s".to_owned()),
-                "ALIBABA_CLOUD_CONFIG_FILE" => Some(config.to_owned()),
-                _ => None,
-            };
-            real_credentials(&variable, profile).map(|keys| keys.access_key_id)
-        };
-        assert_eq!(key(true, None, &config).unwrap(), "ie");
-        assert_eq!(key(true, Some("b"), &config).unwrap(), "ib");
-        assert_eq!(key(false, None, &config).unwrap(), "ia");
-        let missing = key(false, None, "/nowhere/config.json").unwrap_err();
-        assert!(missing.hint().unwrap().contains("aliyun configure"));
     }
 }

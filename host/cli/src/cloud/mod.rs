@@ -2,5 +2,6 @@
 //! else in this program knows where a cloud is.
 
 pub(crate) mod access;
+pub(crate) mod keys;
 pub(crate) mod local_admin;
 pub(crate) mod local_cloud;

@@ -1,7 +1,7 @@
 //! The transport over sockets.
 //!
-//! Plain HTTP goes to this machine only, so that real keys never travel in the clear,
-//! and to this machine never through a proxy. Nothing here reads the environment: a
+//! Plain HTTP goes to this machine and to the metadata service of an instance only, so that
+//! real keys never travel in the clear, and to both never through a proxy. Nothing here reads the environment: a
 //! proxy is handed in.
 
 use std::error::Error as _;
@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, NoProxy, Proxy, Url};
 
-use super::{Transport, TransportError};
+use super::{METADATA, Transport, TransportError};
 use crate::endpoint::is_loopback;
 use crate::http::{HttpRequest, HttpResponse};
 
@@ -105,6 +105,7 @@ impl HttpTransport {
         let local = is_loopback(&request.authority);
         match (request.scheme.as_str(), local) {
             ("http" | "https", true) => Ok(&self.local),
+            ("http", false) if request.authority == METADATA => Ok(&self.local),
             ("https", false) => self.public(),
             ("http", false) => Err("plain http is for this machine only; use https".to_owned()),
             (scheme, _) => Err(format!("scheme '{scheme}' is neither http nor https")),
@@ -247,6 +248,7 @@ mod tests {
                 .unwrap_err();
             assert!(error.contains("this machine only"), "{error}");
         }
+        assert!(transport.client_for(&request("http", METADATA)).is_ok());
         assert!(transport.client_for(&request("ftp", &local())).is_err());
     }
 
