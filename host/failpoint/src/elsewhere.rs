@@ -1,40 +1,76 @@
-//! What this process is doing on threads beside its asynchronous runtime: a simulation's
-//! time stands still meanwhile, because a runtime with nothing to do is then only
-//! waiting for one of them.
+//! What a thread has handed to others: a simulation, which has its asynchronous runtime
+//! on one thread, lets its time stand still meanwhile, because a runtime with nothing to
+//! do is then only waiting for one of them.
 //!
 //! Whoever hands work to a thread of its own begins a [`Work`] and lets that thread drop
-//! it after it has answered. It costs two counters.
+//! it after it has answered. It costs two counters, which are the thread's own, so that
+//! simulations beside each other don't wait for each other.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
-static BEGUN: AtomicU64 = AtomicU64::new(0);
-static DONE: AtomicU64 = AtomicU64::new(0);
+/// What one thread has handed to others.
+#[derive(Debug)]
+struct Counters {
+    begun: AtomicU64,
+    done: AtomicU64,
+    /// Who handed it over, and may be waiting.
+    owner: Thread,
+}
+
+thread_local! {
+    static OURS: Arc<Counters> = Arc::new(Counters {
+        begun: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        owner: thread::current(),
+    });
+}
 
 /// Work on another thread, from when it is handed over until it has been answered.
 #[derive(Debug)]
-pub struct Work(());
+pub struct Work(Option<Arc<Counters>>);
 
 impl Work {
-    /// Something is handed over.
+    /// Something is handed over by this thread.
     #[must_use]
     pub fn begin() -> Self {
-        BEGUN.fetch_add(1, Ordering::SeqCst);
-        Self(())
+        // A thread that ends waits for nothing.
+        let ours = OURS.try_with(Arc::clone).ok();
+        if let Some(ours) = &ours {
+            ours.begun.fetch_add(1, Ordering::SeqCst);
+        }
+        Self(ours)
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        DONE.fetch_add(1, Ordering::SeqCst);
+        if let Some(owner) = &self.0 {
+            owner.done.fetch_add(1, Ordering::SeqCst);
+            owner.owner.unpark();
+        }
     }
 }
 
-/// How much has been begun so far, when all of it is done; else none. Two equal answers
-/// mean that nothing was done between them.
+/// How much this thread has handed over so far, when all of it is done; else none. Two
+/// equal answers mean that nothing was done between them.
 pub fn quiet() -> Option<u64> {
-    let done = DONE.load(Ordering::SeqCst);
-    let begun = BEGUN.load(Ordering::SeqCst);
-    (begun == done).then_some(begun)
+    OURS.with(|ours| {
+        let done = ours.done.load(Ordering::SeqCst);
+        let begun = ours.begun.load(Ordering::SeqCst);
+        (begun == done).then_some(begun)
+    })
+}
+
+/// Blocks this thread until something that it has handed over is done, or a moment has
+/// passed; not at all when it is quiet.
+pub fn wait() {
+    const MOMENT: Duration = Duration::from_millis(1);
+    if quiet().is_none() {
+        thread::park_timeout(MOMENT);
+    }
 }
 
 #[cfg(test)]
@@ -46,7 +82,8 @@ mod tests {
         let before = quiet().unwrap();
         let work = Work::begin();
         assert_eq!(quiet(), None);
-        drop(work);
+        wait();
+        std::thread::spawn(move || drop(work)).join().unwrap();
         assert_eq!(quiet(), Some(before + 1));
     }
 }

@@ -9,9 +9,12 @@
 //! that takes a killed one's place doesn't stop there again. `name@3=…` means the third
 //! time that a process comes by.
 //!
+//! A simulation that has a whole process on one thread watches its points with [`within`].
+//!
 //! This crate must not be used to change what a process does, only to hold it.
 
 pub mod elsewhere;
+pub mod within;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -82,6 +85,19 @@ pub fn reach_blocking(name: &str) {
 /// Marks the place `name` in asynchronous code: only the calling task waits, so
 /// that a server that is held at one request goes on answering others.
 pub async fn reach(name: &str) {
+    reach_at(name, "", "").await;
+}
+
+/// As [`reach`], where a simulation is also told what it is about, and where in that.
+pub async fn reach_at(name: &str, subject: &str, place: &str) {
+    let point = within::Point {
+        name,
+        subject,
+        place,
+    };
+    if within::holds(&point) {
+        std::future::pending::<()>().await;
+    }
     let Some(point) = armed().filter(|point| point.holds(name)) else {
         return;
     };

@@ -31,9 +31,11 @@
 //!
 //! # Fail points
 //!
-//! `journal.intent` (the intent is recorded, nothing attempted), `journal.effect`
-//! (attempted, the outcome not recorded), `journal.outcome` (recorded),
-//! `journal.stage` (the stage's record is committed).
+//! `journal.asked` (nothing is recorded yet), `journal.intent` (the intent is recorded,
+//! nothing attempted), `journal.attempt` (the same, in the task that attempts it),
+//! `journal.effect` (attempted, the outcome not recorded), `journal.outcome` (recorded,
+//! not always synced yet), `journal.stage` (the stage's record is committed). The first
+//! five say the run and the key.
 
 mod clock;
 mod combine;

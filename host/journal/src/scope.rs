@@ -201,6 +201,7 @@ impl<W: World> Scope<W> {
         }
         let mut attempt = turn.attempt();
         if turn.recorded.is_none() {
+            turn.place.reach("journal.asked").await;
             let mut intent = turn.intent();
             let class = session.world.class(&operation);
             intent.class = Some(class);
@@ -218,7 +219,7 @@ impl<W: World> Scope<W> {
                 session.store.intend_later(&turn.place, &intent)?;
             }
         }
-        darkroom_failpoint::reach("journal.intent").await;
+        turn.place.reach("journal.intent").await;
         let value = self.fly(&turn, operation, attempt, None).await?;
         Ok((value, undo_key))
     }
@@ -255,12 +256,13 @@ impl<W: World> Scope<W> {
             return turn.value(answer).map(drop);
         }
         let intent = turn.recorded.is_none().then(|| turn.intent());
+        turn.place.reach("journal.asked").await;
         let place_and_intent = intent.as_ref().map(|intent| (&turn.place, intent));
         let entry = session
             .store
             .undo_entry(session.run(), undo, place_and_intent)
             .await?;
-        darkroom_failpoint::reach("journal.intent").await;
+        turn.place.reach("journal.intent").await;
         if entry.state == crate::store::UndoState::Kept {
             let outcome = Outcome::new(session.clock.now(), Answer::Value(Value::Null));
             session.store.conclude(&turn.place, &outcome)?;
@@ -401,8 +403,9 @@ impl<W: World> Inner<W> {
         attempt: &Attempt,
         undoes: Option<&UndoKey>,
     ) -> Result<Value, Stop<W::Error>> {
+        place.reach("journal.attempt").await;
         let result = self.world.perform(operation, attempt).await;
-        darkroom_failpoint::reach("journal.effect").await;
+        place.reach("journal.effect").await;
         let (answer, result) = match result {
             Ok(value) => (Answer::Value(value.clone()), Ok(value)),
             Err(Failure::Final(error)) => (failed(&error, &place.key)?, Err(Stop::Failed(error))),
@@ -413,7 +416,7 @@ impl<W: World> Inner<W> {
             Some(key) => self.store.conclude_undo(place, key, &outcome)?,
             None => self.store.conclude(place, &outcome)?,
         }
-        darkroom_failpoint::reach("journal.outcome").await;
+        place.reach("journal.outcome").await;
         result
     }
 }

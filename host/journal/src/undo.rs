@@ -88,14 +88,21 @@ impl<W: World> Inner<W> {
         let mut failures = Vec::new();
         for entry in self.store.undo_entries(self.run()).await?.into_iter().rev() {
             if entry.state == UndoState::Pending && of(&entry) {
+                self.pass("journal.asked", &entry).await;
                 let problem = self.undo(&entry).await?;
                 let text = problem.as_ref().map(ToString::to_string);
                 self.store.settle_undo(self.run(), &entry.key, text).await?;
-                darkroom_failpoint::reach("journal.outcome").await;
+                self.pass("journal.outcome", &entry).await;
                 failures.extend(problem.map(|problem| UndoFailure { entry, problem }));
             }
         }
         Ok(failures)
+    }
+
+    /// A point at which a test may end this process.
+    async fn pass(&self, point: &str, entry: &UndoEntry) {
+        let key = key::unwinding(entry.key.as_str());
+        darkroom_failpoint::reach_at(point, self.run().as_str(), &key).await;
     }
 
     /// One attempt at an entry; what went wrong is returned as a value.
@@ -107,7 +114,8 @@ impl<W: World> Inner<W> {
         self.store
             .attempt_undo(self.run(), &entry.key, self.clock.now())
             .await?;
-        darkroom_failpoint::reach("journal.intent").await;
+        self.pass("journal.intent", entry).await;
+        self.pass("journal.attempt", entry).await;
         let key = key::unwinding(entry.key.as_str());
         let attempt = Attempt {
             token: key::token(self.run(), &key),
@@ -117,7 +125,7 @@ impl<W: World> Inner<W> {
             undoes: Some(entry.undoes(self.run())),
         };
         let result = self.world.perform(&operation, &attempt).await;
-        darkroom_failpoint::reach("journal.effect").await;
+        self.pass("journal.effect", entry).await;
         Ok(match result {
             Ok(_) => None,
             Err(Failure::Final(error)) => Some(UndoProblem::Failed(error)),

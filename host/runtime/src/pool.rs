@@ -60,12 +60,13 @@ impl Pool {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
+        // From here on: the thread that is waited for may work for another simulation.
+        let elsewhere = Work::begin();
         let permit = Arc::clone(&self.free)
             .acquire_owned()
             .await
             .map_err(|_| Lost)?;
         let (answer, answered) = oneshot::channel();
-        let elsewhere = Work::begin();
         let job = Box::new(move || {
             let value = job();
             drop(permit);

@@ -19,6 +19,13 @@ pub(crate) struct Place {
     pub key: String,
 }
 
+impl Place {
+    /// A point at which a test may end this process.
+    pub(crate) async fn reach(&self, point: &str) {
+        darkroom_failpoint::reach_at(point, self.run.as_str(), &self.key).await;
+    }
+}
+
 /// An entry as recorded.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

@@ -79,12 +79,14 @@ impl Store {
         let listeners = Listeners::default();
         let theirs = Arc::clone(&listeners);
         let file = path.to_owned();
+        let elsewhere = Work::begin();
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || match schema::open(&file) {
                 Ok(connection) => {
                     // Nobody to tell is nobody to serve: the channel is closed too.
                     drop(opened.send(Ok(())));
+                    drop(elsewhere);
                     writer::Writer::new(connection, receiver, theirs, settings).serve();
                 }
                 Err(error) => drop(opened.send(Err(error))),

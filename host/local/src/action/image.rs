@@ -11,6 +11,7 @@ use darkroom_ecs::action::{
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{AccountId, ImageId, RegionId, SnapshotId};
+use darkroom_failpoint::elsewhere::Work;
 use rusqlite::Transaction;
 
 use super::page::{self, Paging};
@@ -101,7 +102,13 @@ fn base_id(base: &Base) -> String {
 /// What the driver offers.
 async fn bases(cx: &Context) -> Result<Vec<Base>, Fault> {
     let driver = std::sync::Arc::clone(&cx.cloud.driver);
-    let asked = tokio::task::spawn_blocking(move || driver.bases()).await;
+    let elsewhere = Work::begin();
+    let asked = tokio::task::spawn_blocking(move || {
+        let bases = driver.bases();
+        (bases, elsewhere)
+    });
+    // Work until its answer is here: the pool wakes this task after the closure has gone.
+    let asked = asked.await.map(|(bases, _elsewhere)| bases);
     Ok(asked.map_err(|error| Fault::internal(&error))??)
 }
 
