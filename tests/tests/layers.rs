@@ -36,8 +36,13 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "chaos",
+        &["ecs", "engine", "failpoint", "journal", "local", "runtime"],
+    ),
+    (
         "cli",
         &[
+            "chaos",
             "contract",
             "ecs",
             "engine",
@@ -52,6 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "tests",
         &[
+            "chaos",
             "contract",
             "ecs",
             "engine",

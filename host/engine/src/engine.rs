@@ -322,7 +322,7 @@ impl EngineError {
 /// Begins, drives and lists runs. Cheap to share behind an [`Arc`].
 pub struct Engine {
     state: PathBuf,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     journal: Journal,
     clock: Arc<dyn Clock>,
     /// The secrets of runs that were begun and are not driven yet.
@@ -335,20 +335,40 @@ impl Engine {
     /// # Errors
     /// When the folder or the journal can't be used.
     pub async fn open(settings: Settings) -> Result<Self, EngineError> {
-        private(&settings.state).map_err(|source| EngineError::Folder {
+        let runtime = Arc::new(settings.runtime);
+        Self::open_sharing(settings.state, runtime, settings.clock).await
+    }
+
+    /// The same with a runtime that others use too.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_sharing(
+        state: PathBuf,
+        runtime: Arc<Runtime>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
+        private(&state).map_err(|source| EngineError::Folder {
             act: "make",
-            path: settings.state.clone(),
+            path: state.clone(),
             source,
         })?;
-        let file = settings.state.join("journal.sqlite");
-        let journal = Journal::open(file, Arc::clone(&settings.clock)).await?;
+        let journal = Journal::open(state.join("journal.sqlite"), Arc::clone(&clock)).await?;
         Ok(Self {
-            state: settings.state,
-            runtime: settings.runtime,
+            state,
+            runtime,
             journal,
-            clock: settings.clock,
+            clock,
             vaults: Mutex::default(),
         })
+    }
+
+    /// Returns when all that the journal was told is synced.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub async fn settled(&self) -> Result<(), EngineError> {
+        Ok(self.journal.flush().await?)
     }
 
     /// What calls components.
