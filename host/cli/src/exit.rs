@@ -9,6 +9,8 @@ pub(crate) struct Exit(pub(crate) u8);
 
 /// All is done.
 pub(crate) const DONE: Exit = Exit(0);
+/// `darkroom chaos` has found something that is left behind.
+pub(crate) const LEFT: Exit = Exit(1);
 /// The command line, the template or a name is wrong.
 pub(crate) const USER: Exit = Exit(2);
 /// Configuration or keys are missing or wrong, or this machine lacks something.
@@ -29,6 +31,11 @@ pub(crate) const CANCELLED: Exit = Exit(130);
 /// Every code with its meaning, for people.
 pub(crate) const TABLE: &[(Exit, &str, &str)] = &[
     (DONE, "done", "Everything that was asked for is done."),
+    (
+        LEFT,
+        "left",
+        "`darkroom chaos` has found a plan under which something is left behind.",
+    ),
     (
         USER,
         "user",

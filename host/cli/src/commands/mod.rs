@@ -4,6 +4,7 @@
 pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod cache;
+pub(crate) mod chaos;
 pub(crate) mod completions;
 pub(crate) mod component;
 pub(crate) mod config;
@@ -72,6 +73,7 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Update(update) => update.run(terminal).await,
         Verb::Resume(resume) => resume.run(terminal).await,
         Verb::Runs(runs) => runs.run(terminal).await,
+        Verb::Chaos(chaos) => chaos.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,
         // They were run before there was a runtime.
         Verb::Component(_)

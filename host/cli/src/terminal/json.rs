@@ -68,6 +68,11 @@ const SHAPES: &[Shape] = &[
         keys: "valid, template, cloud, region, components, warnings",
     },
     Shape {
+        verb: "chaos",
+        lines: "one line",
+        keys: "seed, schedules, undisturbed, lives, crashes, requests, endings, mishaps, leaks, failing",
+    },
+    Shape {
         verb: "config show",
         lines: "one line a setting",
         keys: "setting, value, origin, file, line",
