@@ -166,10 +166,12 @@ bench-packages: packages
 	fi
 
 # Optimized, and built for this alone.
-bench: bench-packages
+bench: bench-packages registry components
 	$(call part,bench)
 	cargo bench -p darkroom-local --bench layer_commit
 	cargo bench -p darkroom-tests --bench many_builds
+	cargo build --release -p darkroom-cli
+	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" cargo bench -p darkroom-tests --bench pull_packages
 
 # The system components as packages, and the contract, below a place in a registry:
 # HOST/PATH/darkroom/NAME. What is there already stays as it is.

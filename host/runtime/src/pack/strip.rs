@@ -1,7 +1,9 @@
 //! Leaving out what only a debugger or a linker wants, at every depth.
 //!
 //! `package` is the user. Code and data are copied as they are: optimizing them is the
-//! compiler's business.
+//! compiler's business, and `cargo.rs` of the command line tells it to. Binaryen's wasm-opt
+//! was left out: it takes no components, as a crate it is C++ in everybody's first build, and
+//! one that happens to be installed would make other bytes of the same input.
 
 use wasm_encoder::{ComponentSectionId, Encode as _, RawSection, Section as _};
 use wasmparser::{Encoding, Parser, Payload};

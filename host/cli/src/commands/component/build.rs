@@ -13,7 +13,9 @@ use crate::terminal::Terminal;
 
 /// Make a package of a Rust crate, a workspace, or what another toolchain compiled
 ///
-/// A crate is compiled; the WebAssembly target is added where it is missing. A file, a core
+/// A crate is compiled for size (opt-level s, whole-program, aborting panics); the WebAssembly
+/// target is added where it is missing. What is compiled is only stripped: optimize a file of
+/// another toolchain's with its own flags before. A file, a core
 /// module or a component as .wasm or .wat, is taken as it is: what has no type gets that of
 /// --world, and what asks for WASI preview 1 gets an adapter in which there is nothing.
 ///
