@@ -83,7 +83,7 @@ mod tests {
         let work = Work::begin();
         assert_eq!(quiet(), None);
         wait();
-        std::thread::spawn(move || drop(work)).join().unwrap();
+        thread::spawn(move || drop(work)).join().unwrap();
         assert_eq!(quiet(), Some(before + 1));
     }
 }
