@@ -27,7 +27,7 @@ use super::access::{AccessError, user_agent};
 
 /// How long the metadata service may take, and a program that prints keys.
 const NEAR: Duration = Duration::from_secs(1);
-const PROGRAM: Duration = Duration::from_secs(60);
+const PROGRAM: Duration = Duration::from_mins(1);
 
 /// The way that was decided on.
 #[derive(Debug)]
