@@ -2,7 +2,11 @@
 //! on real sockets in this process: what is asked, whether it is signed, when it is asked
 //! again, and what is said when it goes wrong. No secret is in any of it.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report"
+)]
 
 use std::collections::BTreeMap;
 use std::io;
