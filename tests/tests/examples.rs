@@ -6,6 +6,7 @@
     reason = "what surprises a test ends it; one that did not run says so"
 )]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +41,27 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// Holds all that a build asked of the cloud against what `darkroom policy` allows.
+fn allowed_by_policy(house: &House, template: &Path) {
+    let printed = house.succeed(&["policy", template.to_str().unwrap(), "--json"]);
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    let statements = printed["policy"]["Statement"].as_array().unwrap();
+    let allowed: BTreeSet<&str> = statements
+        .iter()
+        .flat_map(|one| one["Action"].as_array().unwrap())
+        .map(|action| action.as_str().unwrap().split_once(':').unwrap().1)
+        .collect();
+    let recorded = house.admin("/-/requests");
+    let requests = recorded["requests"].as_array().unwrap();
+    let asked: BTreeSet<_> = requests
+        .iter()
+        .map(|one| one["action"].as_str().unwrap())
+        .collect();
+    assert!(asked.contains("RunInstances"), "{asked:?}");
+    let beyond: Vec<_> = asked.difference(&allowed).collect();
+    assert!(beyond.is_empty(), "the policy lacks {beyond:?}");
 }
 
 /// Replaces text in a file, which must be there.
@@ -117,6 +139,7 @@ fn a_web_server_whose_greeting_was_edited() {
         "greeting=good day",
     ]);
     assert_eq!(digest(&binary()), host);
+    allowed_by_policy(&house, &template);
     let manifest = house.manifest();
     assert_eq!(manifest["status"], "SUCCESS");
     let cases: Vec<&Value> = manifest["roles"]
@@ -174,6 +197,7 @@ fn a_hardened_base() {
     house.succeed(&["build", template.to_str().unwrap()]);
     let cases = passed(&house.manifest());
     assert!(cases.len() >= 6, "{cases:?}");
+    allowed_by_policy(&house, &template);
 }
 
 #[test]
@@ -193,6 +217,7 @@ fn an_application_with_files_and_a_secret() {
     assert!(output.status.success(), "{said}");
     assert!(!said.contains("battery"), "{said}");
     passed(&house.manifest());
+    allowed_by_policy(&house, &template);
 }
 
 #[test]
@@ -211,6 +236,7 @@ fn one_image_for_two_regions_and_another_account() {
     for one in regions {
         assert_eq!(one["shared_with"].as_array().unwrap().len(), 1, "{one}");
     }
+    allowed_by_policy(&house, &template);
 }
 
 #[test]
@@ -231,6 +257,7 @@ fn a_component_of_ones_own_brings_its_test() {
     house.succeed(&["build", template.to_str().unwrap()]);
     let cases = passed(&house.manifest());
     assert!(cases.len() >= 4, "{cases:?}");
+    allowed_by_policy(&house, &template);
 }
 
 #[test]

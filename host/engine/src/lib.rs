@@ -27,6 +27,7 @@
 //! | [`carry`] | one step on an instance |
 //! | [`operation`], `effects`, [`cloud`] | effects as data, their classes, and who carries them out |
 //! | [`secret`], `mask` | values of secrets: in memory, and out of sight |
+//! | [`rights`] | what a template needs to be allowed, as a RAM policy |
 //! | [`event`], [`folder`], [`manifest`] | what is told and kept |
 
 pub mod carry;
@@ -44,6 +45,7 @@ mod mask;
 pub mod operation;
 mod pipeline;
 pub mod plan;
+pub mod rights;
 mod role;
 pub mod secret;
 mod stage;

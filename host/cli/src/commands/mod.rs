@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod local;
 pub(crate) mod man;
 pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod schema;
@@ -43,6 +44,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         }) => Ok(supervise.run()),
         Verb::Component(component) => component.run(terminal),
         Verb::Cache(cache) => cache.run(terminal),
+        Verb::Policy(policy) => policy.run(terminal),
         Verb::Completions(completions) => completions.run(),
         Verb::Man(man) => man.run(terminal),
         Verb::Fmt(fmt) => fmt.run(terminal),
@@ -78,6 +80,7 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         // They were run before there was a runtime.
         Verb::Component(_)
         | Verb::Cache(_)
+        | Verb::Policy(_)
         | Verb::Local(_)
         | Verb::Completions(_)
         | Verb::Man(_)

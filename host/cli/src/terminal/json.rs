@@ -53,6 +53,11 @@ const SHAPES: &[Shape] = &[
         keys: "result: { run, status, exit_code, manifest }",
     },
     Shape {
+        verb: "policy",
+        lines: "one line",
+        keys: "policy: { Version, Statement }, actions: [{ action, why, cleanup }]",
+    },
+    Shape {
         verb: "plan",
         lines: "one line",
         keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, reuse, warnings",
