@@ -38,6 +38,7 @@ impl From<EngineError> for Failure {
             EngineError::Mistakes(_)
             | EngineError::Secret(_)
             | EngineError::Ended { .. }
+            | EngineError::Superseded { .. }
             | EngineError::Find(FindError::None { .. } | FindError::Several { .. })
             | EngineError::Lock(LockError::Held(_)) => Kind::User,
             EngineError::Find(FindError::Store(_))

@@ -6,6 +6,7 @@
 //! condition has been looked at, from which the pace of the polls follows.
 
 mod again;
+mod claim;
 pub(crate) mod files;
 mod find;
 mod invocation;
@@ -34,6 +35,7 @@ use crate::operation::{Condition, Operation};
 use crate::secret::Vault;
 use crate::survey;
 use crate::trouble::{Trouble, of_call};
+use claim::Claim;
 use undo::Snapshots;
 
 /// How often the cloud is asked about something that takes its time: first after
@@ -47,6 +49,9 @@ pub struct Pace {
     /// How long the agent of a new instance may take to answer, before it is taken to be
     /// missing and installed.
     pub agent: Duration,
+    /// How long nobody else may clear a run away whose process has died. It is renewed
+    /// when half of it is gone.
+    pub lease: Duration,
 }
 
 impl Pace {
@@ -55,6 +60,7 @@ impl Pace {
         first: Duration::from_millis(20),
         most: Duration::from_millis(500),
         agent: Duration::from_mins(2),
+        lease: Duration::from_mins(1),
     };
 
     /// For Alibaba Cloud, whose API calls are counted.
@@ -62,6 +68,9 @@ impl Pace {
         first: Duration::from_secs(1),
         most: Duration::from_secs(10),
         agent: Duration::from_mins(3),
+        // Half of it is more than clocks may differ by: the cloud refuses what is signed
+        // a quarter of an hour too early or too late.
+        lease: Duration::from_mins(45),
     };
 
     /// The interval after `polls` polls.
@@ -83,6 +92,7 @@ pub struct Cloud {
     vault: OnceLock<Arc<Vault>>,
     /// What was shown last of each running step's output.
     shown: Mutex<BTreeMap<String, String>>,
+    claim: Claim,
 }
 
 type Outcome = Result<Value, Failure<Trouble>>;
@@ -107,6 +117,7 @@ impl Cloud {
             polls: Mutex::default(),
             vault: OnceLock::new(),
             shown: Mutex::default(),
+            claim: Claim::default(),
         }
     }
 
@@ -146,6 +157,7 @@ impl Cloud {
                 return Ok(found);
             }
             params.insert("ClientToken", attempt.token.to_string());
+            self.marks(action, &mut params, attempt);
         }
         if class == Class::State
             && attempt.repeat.is_some()
@@ -319,13 +331,18 @@ impl World for Cloud {
         }
     }
 
+    async fn enter(&self, _stage: &str) -> Result<(), Failure<Trouble>> {
+        self.heed().await
+    }
+
     async fn perform(&self, operation: &Operation, attempt: &Attempt) -> Outcome {
+        self.renew().await?;
         match operation {
             Operation::Ecs {
                 region,
                 action,
                 params,
-            } => self.ecs(region, action, params, attempt).await,
+            } => self.make(region, action, params, attempt).await,
             Operation::Now => Ok(json!(self.clock.now())),
             Operation::Survey { query } => {
                 let survey = survey::look(&self.client, query).await?;
@@ -368,6 +385,7 @@ impl World for Cloud {
     }
 
     async fn poll(&self, condition: &Condition) -> Result<Poll, Failure<Trouble>> {
+        self.renew().await?;
         let answer = match condition {
             Condition::Up { region, instance } => self.poll_up(region, instance).await?,
             Condition::Instance {

@@ -256,6 +256,15 @@ pub enum EngineError {
         #[source]
         trouble: Trouble,
     },
+    /// Another process has resumed the run on a copy of this state folder.
+    #[error("run {run} was resumed elsewhere and stops here")]
+    Superseded {
+        /// The run.
+        run: RunId,
+        /// What says so.
+        #[source]
+        trouble: Trouble,
+    },
     /// Something that the run made could not be undone. It is not lost: the run has not
     /// ended, and a resume tries again.
     #[error("run {run} came to {}, but something is left: {}", status.word(), left.join("; "))]
@@ -305,6 +314,7 @@ impl EngineError {
                 Some(hint) => format!("{hint}; then `darkroom resume {run}`"),
                 None => format!("`darkroom resume {run}` goes on with it"),
             }),
+            Self::Superseded { trouble, .. } => trouble.hint(),
             Self::Left { run, .. } => Some(format!("`darkroom resume {run}` tries again")),
             Self::Stopped { stop, .. } => stop.hint(),
             Self::Store(error) => error.hint(),

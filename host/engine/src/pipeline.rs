@@ -216,6 +216,7 @@ async fn keeps(
         OnFailure::Cleanup => false,
         OnFailure::Keep => true,
         OnFailure::Ask(ask) => {
+            session.world().outlast().await;
             let failed = FailedAt {
                 run: desk.run.clone(),
                 trouble: trouble.clone(),
@@ -237,6 +238,7 @@ async fn finish(
     let kept = verdict.as_ref().is_some_and(|verdict| verdict.kept);
     let left = match &verdict {
         _ if kept => {
+            session.world().outlast().await;
             tell_kept(desk, progress);
             Vec::new()
         }

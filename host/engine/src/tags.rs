@@ -1,7 +1,8 @@
 //! The tags by which everything that a run creates is found again.
 
-use darkroom_ecs::action::Tag;
-use darkroom_journal::RunId;
+use darkroom_ecs::action::{Tag, Tags};
+use darkroom_journal::{Epoch, RunId};
+use jiff::Timestamp;
 
 /// The run that created the resource.
 pub const RUN: &str = "darkroom:run";
@@ -16,14 +17,41 @@ pub const SOURCE: &str = "source";
 pub const TEMPLATE: &str = "darkroom:template";
 /// What an image was built from, as a digest; on images that were published.
 pub const BUILD_KEY: &str = "darkroom:build-key";
-/// How far an image is whose template has `retain`: [`TESTING`], then [`RELEASED`].
+/// How far an image is: [`TESTING`], then [`RELEASED`]. Older images have it only where
+/// their template had `retain`.
 pub const STATE: &str = "darkroom:state";
 /// The state of an image from its beginning: its run may still discard it.
 pub const TESTING: &str = "testing";
 /// The state of an image that has passed its tests and is where it should be.
 pub const RELEASED: &str = "released";
+/// Whose the run is: an [`Epoch`].
+pub const EPOCH: &str = "darkroom:epoch";
+/// Until when nobody else may clear the run away, in the cloud's form of a time.
+pub const LEASE: &str = "darkroom:lease";
+/// On an image that stands on a snapshot that isn't its run's.
+pub const BORROWED: &str = "darkroom:borrowed";
 /// On an image that has failed its tests.
 pub const FAILED: &str = "darkroom:failed";
+
+/// The session that a resource's run belongs to, if it says one.
+pub fn epoch(tags: &Tags) -> Option<Epoch> {
+    tags.get(EPOCH)?.parse().ok()
+}
+
+/// The end of a resource's lease, if it has one.
+pub fn lease(tags: &Tags) -> Option<Timestamp> {
+    moment(tags.get(LEASE)?)
+}
+
+/// Reads the cloud's forms of a time, with seconds and without.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    match text.strip_suffix('Z') {
+        Some(minutes) if minutes.len() == "2026-01-02T03:04".len() => {
+            format!("{minutes}:00Z").parse().ok()
+        }
+        _ => text.parse().ok(),
+    }
+}
 
 /// One tag.
 pub fn tag(key: &str, value: impl Into<String>) -> Tag {
@@ -36,4 +64,18 @@ pub fn tag(key: &str, value: impl Into<String>) -> Tag {
 /// The tags of what `run` creates for `purpose`.
 pub fn of(run: &RunId, purpose: &str) -> Vec<Tag> {
     vec![tag(RUN, run.to_string()), tag(PURPOSE, purpose)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_both_forms() {
+        let whole: Timestamp = "2026-01-02T03:04:00Z".parse().unwrap();
+        assert_eq!(moment("2026-01-02T03:04:00Z"), Some(whole));
+        assert_eq!(moment("2026-01-02T03:04Z"), Some(whole));
+        assert_eq!(moment(""), None);
+        assert_eq!(moment("soon"), None);
+    }
 }

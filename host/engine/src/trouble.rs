@@ -90,6 +90,17 @@ pub enum Trouble {
         /// Everything that is wrong.
         problems: Vec<Problem>,
     },
+    /// Another process has resumed the run on a copy of its state folder. Never journaled:
+    /// it is about this process.
+    #[error("{subject} belongs to a newer resume of this run: it says {newer}, this is {ours}")]
+    Superseded {
+        /// What says so.
+        subject: String,
+        /// The newer session.
+        newer: String,
+        /// This one.
+        ours: String,
+    },
     /// A wait reached its deadline.
     #[error("{subject} took longer than {seconds} s")]
     TooLong {
@@ -223,6 +234,9 @@ impl Trouble {
                 (!hints.is_empty()).then(|| hints.join("\n"))
             }
             Self::Refused { code, .. } => refused_hint(code),
+            Self::Superseded { .. } => Some(
+                "it goes on where it was resumed last; nothing of it was undone here. Delete this copy of the state folder, or copy the newer one here before you resume it".into(),
+            ),
             Self::Unreachable { .. } => Some("check the network and the endpoint".into()),
             Self::Step { .. } => self.hint_in("last"),
             Self::Internal { .. } => {

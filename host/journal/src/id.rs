@@ -35,6 +35,12 @@ impl RunId {
         Self(format!("{time}-{suffix}"))
     }
 
+    /// When the run was begun, to the second; none where its name has no such time.
+    pub fn begun(&self) -> Option<Timestamp> {
+        let time = jiff::civil::DateTime::strptime("%y%m%d-%H%M%S", self.0.get(..13)?).ok()?;
+        Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,6 +100,7 @@ mod tests {
         let run = RunId::new(now, [0, 0, 0, 1]);
         assert_eq!(run.as_str(), "261122-160402-baaaaa");
         assert_eq!(run.as_str().parse::<RunId>().unwrap(), run);
+        assert_eq!(run.begun(), Some(now));
         assert_ne!(run, RunId::new(now, [0x3f, 0, 0, 1]));
         assert!(run.matches("2611") && !run.matches("") && !run.matches("27"));
     }

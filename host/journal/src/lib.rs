@@ -26,6 +26,8 @@
 //!   inside the open one. Another version of the pipeline may go on at a boundary.
 //! - **Undo is data.** Any later version lists and performs the pending undo entries
 //!   of any run ([`Session::unwind`]).
+//! - **One hold at a time.** A lock lets one process drive a run; each session raises the
+//!   run's [`Epoch`], by which the world notices one on a copy of the journal.
 //! - **Cancelling is a signal**, which any process can send. An operation in flight is
 //!   finished and recorded before its caller learns of it.
 //!
@@ -39,6 +41,7 @@
 
 mod clock;
 mod combine;
+mod epoch;
 mod flight;
 mod id;
 mod journal;
@@ -54,6 +57,7 @@ mod world;
 
 pub use clock::{Clock, SystemClock};
 pub use combine::{Branch, branch};
+pub use epoch::{Epoch, EpochError};
 pub use id::{RunId, RunIdError};
 pub use journal::{CANCEL, FindError, Journal, Options};
 pub use key::UndoKey;

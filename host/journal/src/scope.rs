@@ -210,6 +210,9 @@ impl<W: World> Scope<W> {
                 attempt.witness.clone_from(&intent.witness);
             }
             if class.mutates() || undo.is_some() {
+                intent.epoch = Some(session.epoch.clone());
+                attempt.epoch.clone_from(&intent.epoch);
+                attempt.at = intent.at;
                 let undo = undo.map(|undo| Undo::new(intent.at, undo));
                 session
                     .store
@@ -453,6 +456,11 @@ impl<W: World> Turn<'_, W> {
         Attempt {
             key: self.place.key.clone(),
             token: key::token(&self.place.run, &self.place.key),
+            at: self.recorded.map_or_else(
+                || self.busy.0.session().clock.now(),
+                |entry| entry.intent.at,
+            ),
+            epoch: self.recorded.and_then(|entry| entry.intent.epoch.clone()),
             repeat: self.recorded.map(|entry| entry.intent.at),
             witness: self.recorded.and_then(|entry| entry.intent.witness.clone()),
             undoes: None,

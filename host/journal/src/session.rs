@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::epoch::Epoch;
 use crate::flight::Flights;
 use crate::id::RunId;
 use crate::lock::RunLock;
@@ -19,7 +20,7 @@ use crate::scope::Scope;
 use crate::stop::Stop;
 use crate::store::record::{self, Stage};
 use crate::store::{Arrivals, Opened, Store, StoreError, Versions};
-use crate::world::World;
+use crate::world::{Failure, World};
 
 /// A run that this process has locked. The lock is released when the session, its
 /// scopes and its operations in flight are gone.
@@ -33,6 +34,7 @@ pub(crate) struct Inner<W: World> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) flights: Flights,
     pub(crate) arrivals: watch::Receiver<Arrivals>,
+    pub(crate) epoch: Epoch,
     pipeline: String,
     /// The stages that are being run.
     running: Mutex<HashSet<String>>,
@@ -46,7 +48,7 @@ impl<W: World> Session<W> {
         world: Arc<W>,
         pipeline: String,
     ) -> Result<Self, StoreError> {
-        store.run(lock.run()).await?;
+        let epoch = Epoch::new(store.raise(lock.run()).await?);
         let arrivals = store.listen(lock.run()).await?;
         Ok(Self(Arc::new(Inner {
             lock,
@@ -55,6 +57,7 @@ impl<W: World> Session<W> {
             clock,
             flights: Flights::new(),
             arrivals,
+            epoch,
             pipeline,
             running: Mutex::default(),
         })))
@@ -63,6 +66,16 @@ impl<W: World> Session<W> {
     /// The run.
     pub fn run(&self) -> &RunId {
         self.0.run()
+    }
+
+    /// This session's hold on the run, which is newer than all before it on this journal.
+    pub fn epoch(&self) -> &Epoch {
+        &self.0.epoch
+    }
+
+    /// The world, which the session's operations are carried out by.
+    pub fn world(&self) -> &W {
+        &self.0.world
     }
 
     /// Runs a stage, or returns what it returned when it was finished. An open stage is
@@ -118,6 +131,11 @@ impl<W: World> Session<W> {
                 });
             }
         };
+        match inner.world.enter(name).await {
+            Ok(()) => {}
+            Err(Failure::Unavailable(error)) => return Err(Stop::Unavailable(error)),
+            Err(Failure::Final(error)) => return Err(Stop::Failed(error)),
+        }
         let result = body(scope.clone()).await;
         inner.flights.landed().await;
         let finished = result.and_then(|value| scope.stopped().map_or(Ok(value), Err));

@@ -119,6 +119,8 @@ impl<W: World> Inner<W> {
         let key = key::unwinding(entry.key.as_str());
         let attempt = Attempt {
             token: key::token(self.run(), &key),
+            at: self.clock.now(),
+            epoch: None,
             key,
             repeat: entry.attempted,
             witness: None,

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::epoch::Epoch;
+
 /// How an effect may be repeated after a crash in the middle of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +44,10 @@ pub struct Attempt {
     pub key: String,
     /// `UUIDv5` of run and key: the same in each attempt, and in no other operation.
     pub token: Uuid,
+    /// When the operation was attempted first; now, if this is the first attempt.
+    pub at: Timestamp,
+    /// Whose first attempt it was; none of undo entries and in journals that don't say.
+    pub epoch: Option<Epoch>,
     /// When the operation was first attempted, if this isn't the first attempt. That
     /// one may have had its effect, wholly, partly or not at all.
     pub repeat: Option<Timestamp>,
@@ -100,6 +106,16 @@ pub trait World: Send + Sync + 'static {
 
     /// The effect class of an operation.
     fn class(&self, operation: &Self::Operation) -> Class;
+
+    /// Is asked at the beginning of each stage that isn't finished, before anything of it
+    /// is replayed. Must have no effect that a repetition could do harm with.
+    ///
+    /// # Errors
+    /// Why the stage must not be gone on with.
+    async fn enter(&self, stage: &str) -> Result<(), Failure<Self::Error>> {
+        let _ = stage;
+        Ok(())
+    }
 
     /// What there is to see before an operation of [`Class::Witness`]. It is journaled
     /// with the intent. Must have no effect.

@@ -61,7 +61,7 @@ pub(crate) mod pattern {
 }
 
 /// How many tags an image may be given. ECS allows 20; the others are ours.
-pub(crate) const MOST_TAGS: usize = 16;
+pub(crate) const MOST_TAGS: usize = 12;
 
 type Rule = Result<(), String>;
 

@@ -127,6 +127,16 @@ impl Cloud {
 
     /// One attempt at a VPC with all that is in it.
     async fn remove_vpc(&self, region: &RegionId, vpc: &VpcId) -> Outcome<()> {
+        let groups = DescribeSecurityGroups {
+            region_id: region.clone(),
+            vpc_id: Some(vpc.clone()),
+            max_results: Some(100),
+            ..DescribeSecurityGroups::default()
+        };
+        let groups = self.call(region, &groups).await?.security_groups;
+        let groups = groups.security_group;
+        let marks = groups.iter();
+        self.spare(marks.map(|one| (one.security_group_id.to_string(), &one.tags)))?;
         for vswitch in self.vswitches_of(region, vpc).await? {
             let action = DeleteVSwitch {
                 region_id: Some(region.clone()),
@@ -135,14 +145,7 @@ impl Cloud {
             };
             ignore_missing(self.call(region, &action).await.map(drop))?;
         }
-        let groups = DescribeSecurityGroups {
-            region_id: region.clone(),
-            vpc_id: Some(vpc.clone()),
-            max_results: Some(100),
-            ..DescribeSecurityGroups::default()
-        };
-        let groups = self.call(region, &groups).await?.security_groups;
-        for group in groups.security_group {
+        for group in groups {
             let action = DeleteSecurityGroup {
                 region_id: region.clone(),
                 security_group_id: group.security_group_id,

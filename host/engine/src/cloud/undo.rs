@@ -42,6 +42,8 @@ impl Cloud {
         purpose: &str,
     ) -> Result<Value, Failure<Trouble>> {
         let found = self.instances_of(region, run, purpose).await?;
+        let marks = found.iter();
+        self.spare(marks.map(|one| (one.instance_id.to_string(), &one.tags)))?;
         for instance in &found {
             self.delete_instance(region, &instance.instance_id).await?;
         }
@@ -101,6 +103,8 @@ impl Cloud {
             ..DescribeImages::default()
         };
         let found = self.call(region, &action).await?.images.image;
+        let marks = found.iter();
+        self.spare(marks.map(|one| (one.image_id.to_string(), &one.tags)))?;
         for image in &found {
             self.discard_image(region, run, purpose, image, snapshots)
                 .await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use darkroom_ecs::id::RegionId;
-use darkroom_journal::{RunId, Session, StageSummary, Stop};
+use darkroom_journal::{Failure, RunId, Session, StageSummary, Stop};
 use darkroom_template::{Cloud as Where, ResolveWith};
 use serde_json::{Map, Value, json};
 
@@ -46,6 +46,7 @@ impl Engine {
         let cloud = Arc::new(self.cloud(run, &drive, &folder, &events));
         let world = Arc::clone(&cloud);
         let session = self.journal.session(lock, world, PIPELINE).await?;
+        self.claim(&session).await?;
         let finished = self.finished(run).await?;
         let manifest = if pipeline::is_over(&finished, session.is_cancelled()) {
             let (region, roles) = (region_of(run, &view.header)?, Mutex::default());
@@ -82,6 +83,7 @@ impl Engine {
         let events = self.events(run, &folder, &drive.watcher)?;
         let cloud = Arc::new(self.cloud(run, &drive, &folder, &events));
         let session = self.journal.session(lock, cloud, PIPELINE).await?;
+        self.claim(&session).await?;
         let left = pipeline::unwind(&session, &events)
             .await
             .map_err(|stop| stopped(run, stop))?;
@@ -91,6 +93,22 @@ impl Engine {
         }
         let run = run.clone();
         Err(EngineError::Left { run, status, left })
+    }
+
+    /// Makes this session the one that the run belongs to, by the marks on what earlier
+    /// ones have made.
+    async fn claim(&self, session: &Session<Cloud>) -> Result<(), EngineError> {
+        let (run, epoch) = (session.run(), session.epoch());
+        let world = session.world();
+        world.take(epoch.clone());
+        if epoch.number == 1 {
+            return Ok(());
+        }
+        let entries = session.undo_entries().await?;
+        world.claim(&entries).await.map_err(|failure| {
+            let (Failure::Final(trouble) | Failure::Unavailable(trouble)) = failure;
+            stopped(run, Stop::Unavailable(trouble))
+        })
     }
 
     /// Whether something that the run has made is to be removed yet.
@@ -374,6 +392,10 @@ fn stage_time(stage: &StageSummary) -> StageTime {
 
 fn stopped(run: &RunId, stop: Stop<Trouble>) -> EngineError {
     match stop {
+        Stop::Unavailable(trouble @ Trouble::Superseded { .. }) => EngineError::Superseded {
+            run: run.clone(),
+            trouble,
+        },
         Stop::Unavailable(trouble) => EngineError::Unavailable {
             run: run.clone(),
             trouble,

@@ -23,8 +23,8 @@ use crate::{Scope, Stop, answer};
 
 /// How long a run may take. Two hours after that the cloud releases its instances by
 /// itself, whatever became of the run.
-const DEADLINE: SignedDuration = SignedDuration::from_hours(8);
-const GRACE: SignedDuration = SignedDuration::from_hours(2);
+pub(crate) const DEADLINE: SignedDuration = SignedDuration::from_hours(8);
+pub(crate) const GRACE: SignedDuration = SignedDuration::from_hours(2);
 
 /// The purpose of the instance that is built on. Only it has the template's data disks:
 /// an instance of the new image has them from there.
@@ -262,13 +262,17 @@ pub(super) fn is_out_of_stock(trouble: &Trouble) -> bool {
     trouble.class() == Class::NoStock
 }
 
-/// The cloud's form of a time, to the second.
+/// When the cloud releases what is made now.
 fn release_at(now: &serde_json::Value) -> String {
     let now: Timestamp = now
         .as_str()
         .and_then(|text| text.parse().ok())
         .unwrap_or(Timestamp::UNIX_EPOCH);
-    let at = now.checked_add(DEADLINE + GRACE).unwrap_or(now);
+    in_cloud_form(now.checked_add(DEADLINE + GRACE).unwrap_or(now))
+}
+
+/// A time as the cloud writes it, to the second.
+pub(crate) fn in_cloud_form(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -43,6 +43,7 @@ pub(crate) async fn run(
     if let Some(distributed) = distributed {
         scope.keep_all(&distributed.undo()).await?;
         darkroom_failpoint::reach("engine.kept").await;
+        retain::release(&scope, work, distributed).await?;
         if let Some(retain) = &work.checked.resolved.retain {
             released.retired = retain::run(&scope, work, distributed, retain.keep).await?;
         }

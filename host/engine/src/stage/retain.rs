@@ -33,7 +33,6 @@ pub(crate) async fn run(
     let published = distributed.regions.iter().filter(|one| one.error.is_none());
     for place in published {
         let Some(image) = &place.image else { continue };
-        released(scope, work, &place.region, image).await?;
         let scope = scope.scope(&format!("retain in {}", place.region));
         let found = match listed(&scope, work, &place.region).await {
             Err(Stop::Failed(trouble)) => {
@@ -51,10 +50,42 @@ pub(crate) async fn run(
     Ok(gone)
 }
 
-/// Marks the new image as one that other runs may count, and in time delete.
+/// Marks all new images as released.
+pub(crate) async fn release(
+    scope: &Scope,
+    work: &Work<'_>,
+    distributed: &Distributed,
+) -> Result<(), Stop> {
+    let published = distributed.regions.iter().filter(|one| one.error.is_none());
+    for place in published {
+        if let Some(image) = &place.image {
+            released(scope, work, &place.region, image).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks the new image as one that other runs may count, and in time delete, and that
+/// nobody takes for the leftover of a run.
 async fn released(
     scope: &Scope,
     work: &Work<'_>,
+    region: &RegionId,
+    image: &ImageId,
+) -> Result<(), Stop> {
+    match mark_released(scope, region, image).await {
+        Err(Stop::Failed(trouble)) => {
+            let text = format!("image {image} can't be marked as released: {trouble}");
+            warn(work, region, &text);
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Marks an image as released.
+pub(crate) async fn mark_released(
+    scope: &Scope,
     region: &RegionId,
     image: &ImageId,
 ) -> Result<(), Stop> {
@@ -66,14 +97,7 @@ async fn released(
     };
     let operation = Operation::ecs(region, &request).map_err(Stop::Failed)?;
     let scope = scope.scope(&format!("released in {region}"));
-    match scope.run(operation).await {
-        Err(Stop::Failed(trouble)) => {
-            let text = format!("image {image} can't be marked as released: {trouble}");
-            warn(work, region, &text);
-            Ok(())
-        }
-        other => other.map(drop),
-    }
+    scope.run(operation).await.map(drop)
 }
 
 /// The account's images of this template in a region.

@@ -11,6 +11,7 @@ use crate::operation::{Condition, Operation};
 use crate::pipeline::Desk;
 use crate::stage::distribute::Placed;
 use crate::stage::image::IMAGING;
+use crate::stage::retain::mark_released;
 use crate::tags;
 use crate::trouble::Trouble;
 use crate::{Scope, Stop, answer};
@@ -37,6 +38,9 @@ pub(super) async fn run(
     for one in &placed {
         if let (None, Some(undo)) = (&one.error, &one.undo) {
             scope.keep(undo).await?;
+        }
+        if let (None, Some(image)) = (&one.error, &one.image) {
+            mark_released(scope, &one.region, image).await?;
         }
     }
     Ok(placed)

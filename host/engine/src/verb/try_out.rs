@@ -69,6 +69,7 @@ async fn stages(
                 let Some(command) = &image.command else {
                     // A later process has nobody in front of it: it cleans up.
                     if let Some(look) = look {
+                        session.world().outlast().await;
                         let region = work.region.clone();
                         let instance = instance.to_string();
                         look(Tried { region, instance }).await;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::StoreError;
+use crate::epoch::Epoch;
 use crate::world::Class;
 
 /// The newest version of each record here.
@@ -32,6 +33,9 @@ pub(crate) struct Intent {
     /// The end of a sleep, the deadline of a wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Whose first attempt it was, of what changes the world. Older journals don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// What came of it.
@@ -84,6 +88,7 @@ impl Intent {
             class: None,
             witness: None,
             until: None,
+            epoch: None,
         }
     }
 }

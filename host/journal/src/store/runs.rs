@@ -44,7 +44,7 @@ impl Store {
         self.commit("beginning a run", move |connection| {
             let added = connection
                 .execute(
-                    "INSERT INTO runs (run, begun, header) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO runs (run, begun, header, epoch) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
                     params![run.as_str(), now.to_string(), header],
                 )
                 .map_err(StoreError::sqlite("beginning a run"))?;
@@ -87,6 +87,23 @@ impl Store {
                 .optional()
                 .map_err(StoreError::sqlite(DOING))?;
             found.map_or(Err(StoreError::NoRun { run }), summary)
+        })
+        .await
+    }
+
+    /// Raises a run's epoch by one, and returns when that is synced.
+    pub(crate) async fn raise(&self, run: &RunId) -> Result<u32, StoreError> {
+        let run = run.clone();
+        self.commit("raising a run's epoch", move |connection| {
+            connection
+                .query_row(
+                    "UPDATE runs SET epoch = epoch + 1 WHERE run = ? RETURNING epoch",
+                    [run.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()
+                .map_err(StoreError::sqlite("raising a run's epoch"))?
+                .ok_or(StoreError::NoRun { run })
         })
         .await
     }

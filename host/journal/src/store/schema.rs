@@ -15,7 +15,7 @@ use super::StoreError;
 const APPLICATION: i64 = 0x4441_524b;
 
 /// The newest schema that this version knows.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// How long another process may hold the file before we give up.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,7 +26,8 @@ CREATE TABLE runs (
     begun TEXT NOT NULL,
     header TEXT NOT NULL,
     finished TEXT,
-    result TEXT
+    result TEXT,
+    epoch INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE TABLE stages (
     number INTEGER PRIMARY KEY,
@@ -72,6 +73,10 @@ CREATE TABLE signals (
 CREATE INDEX signals_of_run ON signals (run, name);
 ";
 
+/// The steps from one schema to the next, the first from version 1. A run of a journal
+/// without epochs has had a session, which is its first.
+const STEPS: [&str; 1] = ["ALTER TABLE runs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1"];
+
 /// Opens the journal at `path`, and makes it if there is none.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::Open {
@@ -94,11 +99,19 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
-    if look(&transaction, path)? == 0 {
+    let found = look(&transaction, path)?;
+    if found == 0 {
         transaction.execute_batch(TABLES).map_err(failed)?;
         transaction
             .pragma_update(None, "application_id", APPLICATION)
             .map_err(failed)?;
+    }
+    for (version, step) in (1..).zip(STEPS) {
+        if (1..=version).contains(&found) {
+            transaction.execute_batch(step).map_err(failed)?;
+        }
+    }
+    if found < VERSION {
         transaction
             .pragma_update(None, "user_version", VERSION)
             .map_err(failed)?;
@@ -210,14 +223,14 @@ mod tests {
             matches!(
                 error,
                 StoreError::TooNew {
-                    found: 7,
-                    known: 1,
+                    found: 8,
+                    known: 2,
                     ..
                 }
             ),
             "{error:?}"
         );
-        assert!(error.to_string().contains("schema 7"), "{error}");
+        assert!(error.to_string().contains("schema 8"), "{error}");
         assert!(
             error
                 .hint()
