@@ -136,6 +136,7 @@ pub(crate) enum Verb {
     Resume(commands::resume::Resume),
     Runs(commands::runs::Runs),
     Chaos(commands::chaos::Chaos),
+    Gc(commands::gc::Gc),
     Image(commands::image::Image),
     Local(commands::local::Local),
     Component(commands::component::Component),

@@ -60,7 +60,7 @@ impl Pace {
         first: Duration::from_millis(20),
         most: Duration::from_millis(500),
         agent: Duration::from_mins(2),
-        lease: Duration::from_mins(1),
+        lease: Duration::from_secs(30),
     };
 
     /// For Alibaba Cloud, whose API calls are counted.

@@ -617,6 +617,11 @@ impl Engine {
         RunFolder::at(self.state.join("runs").join(run.as_str()))
     }
 
+    /// What time it is, for all that the engine does.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The state folder.
     pub fn state(&self) -> &Path {
         &self.state

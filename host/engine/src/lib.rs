@@ -28,6 +28,7 @@
 //! | [`operation`], `effects`, [`cloud`] | effects as data, their classes, and who carries them out |
 //! | [`secret`], `mask` | values of secrets: in memory, and out of sight |
 //! | [`rights`] | what a template needs to be allowed, as a RAM policy |
+//! | [`gc`] | what runs have left, cleared away by tags |
 //! | [`event`], [`folder`], [`manifest`] | what is told and kept |
 
 pub mod carry;
@@ -40,6 +41,7 @@ mod engine;
 pub mod event;
 mod families;
 pub mod folder;
+pub mod gc;
 pub mod manifest;
 mod mask;
 pub mod operation;

@@ -10,6 +10,7 @@ pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod fetch;
 pub(crate) mod fmt;
+pub(crate) mod gc;
 pub(crate) mod image;
 pub(crate) mod init;
 pub(crate) mod local;
@@ -76,6 +77,7 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Resume(resume) => resume.run(terminal).await,
         Verb::Runs(runs) => runs.run(terminal).await,
         Verb::Chaos(chaos) => chaos.run(terminal).await,
+        Verb::Gc(gc) => gc.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,
         // They were run before there was a runtime.
         Verb::Component(_)

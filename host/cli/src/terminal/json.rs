@@ -143,6 +143,11 @@ const SHAPES: &[Shape] = &[
         keys: "run, removed",
     },
     Shape {
+        verb: "gc",
+        lines: "one line a thing that was found",
+        keys: "what, id, region, run, fate, why, error",
+    },
+    Shape {
         verb: "image list",
         lines: "one line",
         keys: "place, images",

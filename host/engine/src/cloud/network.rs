@@ -110,7 +110,7 @@ impl Cloud {
     }
 
     /// Deletes the run's network; none left is success.
-    pub(super) async fn remove_network(&self, region: &RegionId, run: &RunId) -> Outcome<Value> {
+    pub(crate) async fn remove_network(&self, region: &RegionId, run: &RunId) -> Outcome<Value> {
         let found = self.vpcs_by(region, tags::of(run, tags::NETWORK)).await?;
         for vpc in &found {
             let mut tries = 0;

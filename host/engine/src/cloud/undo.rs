@@ -62,6 +62,59 @@ impl Cloud {
         ))
     }
 
+    /// Deletes an instance and waits a moment for it to be gone.
+    pub(crate) async fn remove_instance(
+        &self,
+        region: &RegionId,
+        instance: &InstanceId,
+    ) -> Result<(), Failure<Trouble>> {
+        if self.instance(region, instance).await?.is_none() {
+            return Ok(());
+        }
+        self.delete_instance(region, instance).await?;
+        let mut polls = 0;
+        let start = self.clock.now();
+        while self.clock.now().duration_since(start) < SETTLED
+            && self.instance(region, instance).await?.is_some()
+        {
+            self.pause(self.pace.interval(polls)).await;
+            polls += 1;
+        }
+        Ok(())
+    }
+
+    /// Deletes an image of a run that is nobody's any more, with the snapshots that were
+    /// made for it. One that has been released meanwhile stays.
+    pub(crate) async fn remove_image(
+        &self,
+        region: &RegionId,
+        run: &RunId,
+        image: &ImageId,
+    ) -> Result<(), Failure<Trouble>> {
+        let Some(found) = self.image(region, image).await? else {
+            return Ok(());
+        };
+        self.spare(std::iter::once((image.to_string(), &found.tags)))?;
+        // What earlier versions made doesn't say whose its snapshots are.
+        let source = found.tags.get(tags::PURPOSE) == Some(tags::SOURCE);
+        let unknown = source && tags::epoch(&found.tags).is_none();
+        let snapshots = if unknown || found.tags.get(tags::BORROWED).is_some() {
+            Snapshots::Stay
+        } else {
+            Snapshots::Go
+        };
+        let purpose = found.tags.get(tags::PURPOSE).unwrap_or("image");
+        self.discard_image(region, run, purpose, &found, snapshots)
+            .await?;
+        if snapshots == Snapshots::Go {
+            let disks = found.disk_device_mappings.disk_device_mapping.iter();
+            for disk in disks.filter(|disk| !disk.snapshot_id.is_empty()) {
+                self.delete_snapshot(region, &disk.snapshot_id).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn delete_instance(
         &self,
         region: &RegionId,
@@ -217,7 +270,7 @@ impl Cloud {
 
     /// Deletes a snapshot. For a while after its image was deleted, or while it is being
     /// made, the cloud refuses that.
-    async fn delete_snapshot(
+    pub(crate) async fn delete_snapshot(
         &self,
         region: &RegionId,
         snapshot: &SnapshotId,
