@@ -304,7 +304,10 @@ impl Life {
         let Some(call) = state.call(request, place) else {
             return Verdict::Pass(None);
         };
-        if let Fate::First(moment, _) = &state.fate {
+        // A session's marks are no operation's calls: not every moment is one of theirs.
+        if let Fate::First(moment, _) = &state.fate
+            && !call.place.is_empty()
+        {
             state.fate = Fate::Cut(call.clone(), *moment);
         }
         let ends = match &state.fate {

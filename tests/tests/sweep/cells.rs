@@ -99,14 +99,36 @@ fn places() -> Arc<HashSet<String>> {
     Arc::new(calls.map(|call| call.place.clone()).collect())
 }
 
+/// A session's marks are no operation: they have no moments in the journal.
+fn around_mark(cell: &Cell, mark: &Call) -> Result<(), String> {
+    for moment in [Moment::BeforeCall, Moment::AfterEffect] {
+        scene()
+            .play(async |trial| {
+                trial.cut(&cell.call, cell.moment).await?;
+                let life = trial.site.life(Fate::Cut(mark.clone(), moment));
+                trial.crash(&life).await?;
+                let (_, outcome) = trial.resume().await;
+                trial.judge(outcome).await
+            })
+            .map_err(|problem| format!("then {moment:?} of {mark:?}: {problem}"))?;
+    }
+    Ok(())
+}
+
 fn play(cell: &Cell, count: &Count) -> Result<(), String> {
     let first = scene().play(async |trial| {
         trial.cut(&cell.call, cell.moment).await?;
         let (life, outcome) = trial.resume().await;
         trial.judge(outcome).await?;
-        Ok::<_, String>(life.calls().into_iter().next())
+        Ok::<_, String>(life.calls())
     })?;
     count.plain.fetch_add(1, Ordering::Relaxed);
+    let (marks, mut calls): (Vec<_>, Vec<_>) =
+        first.into_iter().partition(|call| call.place.is_empty());
+    if let Some(mark) = marks.first() {
+        around_mark(cell, mark)?;
+    }
+    let first = (!calls.is_empty()).then(|| calls.swap_remove(0));
     let Some(first) = first else {
         count.without.fetch_add(1, Ordering::Relaxed);
         return Ok(());
