@@ -1,7 +1,7 @@
 //! What a template can have the engine do to a cloud, action by action, and the RAM policy
 //! that allows just that.
 //!
-//! One table, [`RIGHTS`]: the action, what of a template leads to it, and whether it only
+//! One table, `RIGHTS`: the action, what of a template leads to it, and whether it only
 //! cleans up. A test reads the sources of this crate and holds the table against every action
 //! that they name, so that a new call can't be forgotten; another builds and compares with
 //! what the cloud recorded. Nothing here calls anything.
