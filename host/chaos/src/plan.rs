@@ -299,6 +299,6 @@ mod tests {
                 *kinds.entry(kind).or_default() += count;
             }
         }
-        assert_eq!(kinds.len(), 17, "{kinds:?}");
+        assert_eq!(kinds.len(), 18, "{kinds:?}");
     }
 }

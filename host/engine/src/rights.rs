@@ -170,6 +170,11 @@ const RIGHTS: &[Right] = &[
         "reboot where a step asks for it",
     ),
     own(
+        "ModifyInstanceAutoReleaseTime",
+        "instance",
+        "keep an instance for a run that is resumed late",
+    ),
+    own(
         "StopInstance",
         "instance",
         "stop it before its image is made",
@@ -198,6 +203,11 @@ const RIGHTS: &[Right] = &[
         "ModifyImageSharePermission",
         When::Shares,
         "share the image",
+    ),
+    look(
+        "DescribeRegions",
+        When::Always,
+        "find in every region what dead runs have left",
     ),
     look(
         "DescribeImageSharePermission",

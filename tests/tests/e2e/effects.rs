@@ -121,8 +121,8 @@ fn every_effect_came_as_a_signed_request_of_the_account() {
         ("RunInstances", 2),
         ("SendFile", 1),
         ("StopInstance", 1),
-        // The snapshots of the image and of its copy.
-        ("TagResources", 2),
+        // The snapshots of the image and of its copy, and both images as released.
+        ("TagResources", 4),
     ];
     assert_eq!(counts, BTreeMap::from(wanted));
 

@@ -15,8 +15,11 @@ fn verbs(desk: &Desk, above: &[&str]) -> Vec<Vec<String>> {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let names = listed
         .take_while(|line| line.starts_with("  "))
-        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
-        .filter(|name| *name != "help" && name.chars().all(|c| c.is_ascii_lowercase()));
+        // A line that begins further right goes on with what a verb does.
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| {
+            !["", "help"].contains(name) && name.chars().all(|c| c.is_ascii_lowercase())
+        });
     let mut found = Vec::new();
     for name in names {
         let mut verb = above.to_vec();

@@ -37,11 +37,10 @@ use crate::tags;
 use crate::trouble::Trouble;
 
 /// The calls that make something, most of it billed. Before each the marks are read.
-const MAKING: [&str; 7] = [
+const MAKING: [&str; 6] = [
     "CopyImage",
     "CreateImage",
     "CreateSecurityGroup",
-    "CreateSnapshot",
     "CreateVSwitch",
     "CreateVpc",
     "RunInstances",
