@@ -172,6 +172,7 @@ bench: bench-packages registry components
 	cargo bench -p darkroom-tests --bench many_builds
 	cargo build --release -p darkroom-cli
 	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" cargo bench -p darkroom-tests --bench pull_packages
+	cargo bench -p darkroom-tests --bench waiting
 
 # The system components as packages, and the contract, below a place in a registry:
 # HOST/PATH/darkroom/NAME. What is there already stays as it is.

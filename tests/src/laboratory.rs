@@ -182,6 +182,13 @@ impl Laboratory {
 
     /// Builds a template's text to its end, and gives the events.
     pub async fn build(&self, text: &str) -> (Outcome, Vec<Event>) {
+        // Simulated clouds are as slow as real ones.
+        let pace = self.clock.as_ref().map_or(Pace::LOCAL, |_| Pace::REMOTE);
+        self.build_at(pace, text).await
+    }
+
+    /// The same, asking the cloud at a pace.
+    pub async fn build_at(&self, pace: Pace, text: &str) -> (Outcome, Vec<Event>) {
         let checked = self.check(text).unwrap();
         let run = self
             .engine
@@ -204,8 +211,6 @@ impl Laboratory {
             let events = Arc::clone(&events);
             move |event: &Event| events.lock().unwrap().push(event.clone())
         });
-        // Simulated clouds are as slow as real ones.
-        let pace = self.clock.as_ref().map_or(Pace::LOCAL, |_| Pace::REMOTE);
         let drive = Drive::new(self.client(0), pace, watcher);
         let outcome = self.engine.drive(&run, drive).await.unwrap();
         let events = std::mem::take(&mut *events.lock().unwrap());

@@ -18,3 +18,4 @@ pub mod laboratory;
 pub mod seat;
 pub mod simulated_clock;
 pub mod tenant;
+pub mod waiting;

@@ -142,6 +142,12 @@ impl Client {
         Builder { inner }
     }
 
+    /// Whose calls these are, without any secret: clients of the same identity see the same
+    /// things, so that one may ask for the other.
+    pub fn identity(&self) -> String {
+        self.inner.keyring.identity()
+    }
+
     /// Calls an action in a region.
     ///
     /// # Errors

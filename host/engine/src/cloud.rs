@@ -2,14 +2,15 @@
 //! calls the cloud.
 //!
 //! The journal calls it with an operation and an attempt; it answers with the cloud's
-//! answer. It decides nothing about the pipeline and keeps no state but how often each
-//! condition has been looked at, from which the pace of the polls follows.
+//! answer. It decides nothing about the pipeline and keeps no state but since when each
+//! condition has been waited for; when it is looked at is the process's waiter's.
 
 mod again;
 mod claim;
 pub(crate) mod files;
 mod find;
 mod invocation;
+mod look;
 mod network;
 mod undo;
 
@@ -26,6 +27,7 @@ use darkroom_ecs::client::Client;
 use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
 use darkroom_ecs::params::{Params, to_params};
 use darkroom_journal::{Attempt, Class, Clock, Failure, Poll, RunId, World};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::effects;
@@ -35,17 +37,24 @@ use crate::operation::{Condition, Operation};
 use crate::secret::Vault;
 use crate::survey;
 use crate::trouble::{Trouble, of_call};
+use crate::waiter::{Account, Waiter, earlier};
 use claim::Claim;
 use undo::Snapshots;
 
-/// How often the cloud is asked about something that takes its time: first after
-/// `first`, then each time half as long again, up to `most`.
+/// How often the cloud is asked about something that takes its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// The first interval.
+    /// The first interval where nothing is known of how long something takes; half of it
+    /// is the shortest there is.
     pub first: Duration,
-    /// The longest interval.
+    /// The longest interval where somebody may look on, such as at a step's output.
     pub most: Duration,
+    /// The longest interval, however sure it is how long something takes.
+    pub longest: Duration,
+    /// What a look is worth in waiting, see `host/engine/src/waiter/policy.rs`.
+    pub price: Duration,
+    /// How many polls a second an account may make, over all runs of the process.
+    pub rate: u32,
     /// How long the agent of a new instance may take to answer, before it is taken to be
     /// missing and installed.
     pub agent: Duration,
@@ -59,6 +68,9 @@ impl Pace {
     pub const LOCAL: Self = Self {
         first: Duration::from_millis(20),
         most: Duration::from_millis(500),
+        longest: Duration::from_secs(2),
+        price: Duration::from_micros(1500),
+        rate: 500,
         agent: Duration::from_mins(2),
         lease: Duration::from_secs(30),
     };
@@ -67,13 +79,17 @@ impl Pace {
     pub const REMOTE: Self = Self {
         first: Duration::from_secs(1),
         most: Duration::from_secs(10),
+        longest: Duration::from_secs(20),
+        price: Duration::from_millis(100),
+        rate: 3,
         agent: Duration::from_mins(3),
         // Half of it is more than clocks may differ by: the cloud refuses what is signed
         // a quarter of an hour too early or too late.
         lease: Duration::from_mins(45),
     };
 
-    /// The interval after `polls` polls.
+    /// The interval after `polls` polls of something that nobody else waits for: each time
+    /// half as long again.
     pub fn interval(self, polls: u32) -> Duration {
         let factor = 1.5_f64.powi(i32::try_from(polls.min(64)).unwrap_or(64));
         self.first.mul_f64(factor.min(1e6)).min(self.most)
@@ -88,10 +104,15 @@ pub struct Cloud {
     events: Events,
     clock: Arc<dyn Clock>,
     pace: Pace,
-    polls: Mutex<BTreeMap<String, u32>>,
+    waiter: Arc<Waiter>,
+    account: Arc<Account>,
+    watches: Mutex<BTreeMap<String, look::Watch>>,
+    /// Instances whose deletion this process has asked for and not seen the end of, by
+    /// region and purpose.
+    released: Mutex<BTreeMap<(RegionId, String), Vec<InstanceId>>>,
     vault: OnceLock<Arc<Vault>>,
-    /// What was shown last of each running step's output.
-    shown: Mutex<BTreeMap<String, String>>,
+    /// What was shown last of each running step's output, and when it was asked for.
+    shown: Mutex<BTreeMap<String, (Timestamp, String)>>,
     claim: Claim,
 }
 
@@ -99,14 +120,16 @@ type Outcome = Result<Value, Failure<Trouble>>;
 
 impl Cloud {
     /// The world of one run.
-    pub fn new(
+    pub(crate) fn new(
         run: RunId,
         client: Arc<Client>,
         folder: RunFolder,
         events: Events,
         clock: Arc<dyn Clock>,
+        waiter: Arc<Waiter>,
         pace: Pace,
     ) -> Self {
+        let account = waiter.account(&client.identity());
         Self {
             run,
             client,
@@ -114,7 +137,10 @@ impl Cloud {
             events,
             clock,
             pace,
-            polls: Mutex::default(),
+            waiter,
+            account,
+            watches: Mutex::default(),
+            released: Mutex::default(),
             vault: OnceLock::new(),
             shown: Mutex::default(),
             claim: Claim::default(),
@@ -215,30 +241,15 @@ impl Cloud {
         Ok(answer.images.image.into_iter().next())
     }
 
-    /// An instance that the run can't do without.
-    async fn needed(
-        &self,
-        region: &RegionId,
-        instance: &InstanceId,
-    ) -> Result<Instance, Failure<Trouble>> {
-        self.instance(region, instance).await?.ok_or_else(|| {
-            Failure::Final(Trouble::State {
-                subject: format!("instance {instance}"),
-                problem: "it is gone".into(),
-                hint: Some(
-                    "somebody deleted it while the run needed it, or it was a spot instance and the cloud took it back: build again, or leave instance.spot out".into(),
-                ),
-            })
-        })
-    }
-
     async fn poll_instance(
         &self,
         region: &RegionId,
         instance: &InstanceId,
         wanted: &InstanceStatus,
+        since: Timestamp,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let found = self.needed(region, instance).await?;
+        let found = self.look_at_instance(region, instance, since).await?;
+        let found = needed(instance, found)?;
         Ok((found.status == *wanted).then_some(Value::Null))
     }
 
@@ -246,9 +257,10 @@ impl Cloud {
         &self,
         region: &RegionId,
         instance: &InstanceId,
+        since: Timestamp,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let found = self.needed(region, instance).await?;
-        Ok(match found.status {
+        let found = self.look_at_instance(region, instance, since).await?;
+        Ok(match needed(instance, found)?.status {
             InstanceStatus::Running => Some(Value::Bool(true)),
             InstanceStatus::Stopped => Some(Value::Bool(false)),
             _ => None,
@@ -259,12 +271,13 @@ impl Cloud {
         &self,
         region: &RegionId,
         instance: &InstanceId,
+        since: Timestamp,
+        lately: Timestamp,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let alive = self.have_agents(region, vec![instance.clone()]).await?;
-        if alive {
+        if self.look_at_agent(region, instance, since).await? {
             return Ok(Some(Value::Bool(true)));
         }
-        let found = self.instance(region, instance).await?;
+        let found = self.look_at_instance(region, instance, lately).await?;
         let stopped = found.is_none_or(|found| found.status == InstanceStatus::Stopped);
         Ok(stopped.then_some(Value::Bool(false)))
     }
@@ -273,8 +286,10 @@ impl Cloud {
         &self,
         region: &RegionId,
         image: &ImageId,
+        since: Timestamp,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let problem = match self.image(region, image).await?.map(|found| found.status) {
+        let found = self.look_at_image(region, image, since).await?;
+        let problem = match found.map(|found| found.status) {
             Some(ImageStatus::Available) => return Ok(Some(Value::Null)),
             Some(ImageStatus::CreateFailed | ImageStatus::UnAvailable) => "its creation failed",
             None => "it is gone",
@@ -287,14 +302,45 @@ impl Cloud {
         }))
     }
 
-    /// How long to leave a condition that doesn't hold yet.
-    fn again(&self, condition: &Condition) -> Duration {
-        let key = serde_json::to_string(condition).unwrap_or_default();
-        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = polls.entry(key).or_insert(0);
-        *count += 1;
-        self.pace.interval(*count - 1)
+    /// Whether the run's instances for a purpose are gone: those that this process has
+    /// deleted, or whatever has the tags.
+    async fn poll_gone(
+        &self,
+        region: &RegionId,
+        run: &RunId,
+        purpose: &str,
+        since: Timestamp,
+    ) -> Result<Option<Value>, Failure<Trouble>> {
+        let released = {
+            let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+            released.get(&(region.clone(), purpose.to_owned())).cloned()
+        };
+        let Some(released) = released.filter(|_| *run == self.run) else {
+            self.admit().await;
+            let left = self.instances_of(region, run, purpose).await?;
+            return Ok(left.is_empty().then_some(Value::Null));
+        };
+        for instance in released {
+            let left = self.look_at_instance(region, &instance, since).await?;
+            if left.is_some() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Value::Null))
     }
+}
+
+/// An instance that the run can't do without.
+fn needed(instance: &InstanceId, found: Option<Instance>) -> Result<Instance, Failure<Trouble>> {
+    found.ok_or_else(|| {
+        Failure::Final(Trouble::State {
+            subject: format!("instance {instance}"),
+            problem: "it is gone".into(),
+            hint: Some(
+                "somebody deleted it while the run needed it, or it was a spot instance and the cloud took it back: build again, or leave instance.spot out".into(),
+            ),
+        })
+    })
 }
 
 /// A poller must name every status: the default is Available only.
@@ -386,39 +432,51 @@ impl World for Cloud {
 
     async fn poll(&self, condition: &Condition) -> Result<Poll, Failure<Trouble>> {
         self.renew().await?;
+        let key = serde_json::to_string(condition).unwrap_or_default();
+        let (begun, since) = self.moment(&key, condition).await;
         let answer = match condition {
-            Condition::Up { region, instance } => self.poll_up(region, instance).await?,
+            Condition::Up { region, instance } => self.poll_up(region, instance, since).await?,
             Condition::Instance {
                 region,
                 instance,
                 status,
-            } => self.poll_instance(region, instance, status).await?,
-            Condition::Agent { region, instance } => self.poll_agent(region, instance).await?,
+            } => self.poll_instance(region, instance, status, since).await?,
+            Condition::Agent { region, instance } => {
+                // Seldom that it has stopped: not asked for as often as the agent.
+                let lately = begun.max(earlier(since, self.pace.most / 2));
+                self.poll_agent(region, instance, since, lately).await?
+            }
             Condition::Invocation {
                 region,
                 instance,
                 invoke,
                 step,
-            } => self.poll_invocation(region, instance, invoke, step).await?,
-            Condition::Image { region, image } => self.poll_image(region, image).await?,
+            } => {
+                self.poll_invocation(region, instance, invoke, step, since)
+                    .await?
+            }
+            Condition::Image { region, image } => self.poll_image(region, image, since).await?,
             Condition::Network {
                 region,
                 vpc,
                 vswitch,
-            } => self.poll_network(region, vpc, vswitch.as_ref()).await?,
+            } => {
+                self.admit().await;
+                self.poll_network(region, vpc, vswitch.as_ref()).await?
+            }
             Condition::InstancesGone {
                 region,
                 run,
                 purpose,
-            } => {
-                let left = self.instances_of(region, run, purpose).await?;
-                left.is_empty().then_some(Value::Null)
-            }
+            } => self.poll_gone(region, run, purpose, since).await?,
         };
         Ok(match answer {
-            Some(answer) => Poll::Ready(answer),
+            Some(answer) => {
+                self.held(&key, condition);
+                Poll::Ready(answer)
+            }
             None => Poll::Pending {
-                again: self.again(condition),
+                again: self.again(&key, condition),
             },
         })
     }

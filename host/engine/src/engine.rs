@@ -33,10 +33,14 @@ use crate::secret::{Ask, SecretError, Vault};
 use crate::stage::unchanged;
 use crate::trouble::Trouble;
 use crate::verb::{self, ImageVerb, LookInto};
+use crate::waiter::Waiter;
 
 /// The version of the pipeline: of the order and the names of what stages ask of the
 /// journal. Raise it when an open stage of an older one can't be replayed any more.
 const PIPELINE: &str = "2";
+
+/// What is known of how long things take, beside the journal.
+const WAITS: &str = "waits.json";
 
 /// The version of [`Header`].
 const HEADER: u32 = 1;
@@ -335,6 +339,7 @@ pub struct Engine {
     runtime: Arc<Runtime>,
     journal: Journal,
     clock: Arc<dyn Clock>,
+    waiter: Arc<Waiter>,
     /// The secrets of runs that were begun and are not driven yet.
     vaults: Mutex<BTreeMap<RunId, Arc<Vault>>>,
 }
@@ -363,11 +368,14 @@ impl Engine {
             path: state.clone(),
             source,
         })?;
-        let journal = Journal::open(state.join("journal.sqlite"), Arc::clone(&clock)).await?;
+        let file = state.join("journal.sqlite");
+        let journal = Journal::open(file, Arc::clone(&clock)).await?;
+        let waits = state.join(WAITS);
         Ok(Self {
             state,
             runtime,
             journal,
+            waiter: Arc::new(Waiter::new(Arc::clone(&clock), waits)),
             clock,
             vaults: Mutex::default(),
         })
@@ -379,6 +387,12 @@ impl Engine {
     /// When the journal can't be written.
     pub async fn settled(&self) -> Result<(), EngineError> {
         Ok(self.journal.flush().await?)
+    }
+
+    /// How many calls this process has made to look whether something is so that its runs
+    /// wait for.
+    pub fn polls(&self) -> u64 {
+        self.waiter.polls()
     }
 
     /// What calls components.
@@ -618,6 +632,10 @@ impl Engine {
     }
 
     /// What time it is, for all that the engine does.
+    pub(crate) fn waiter(&self) -> Arc<Waiter> {
+        Arc::clone(&self.waiter)
+    }
+
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }

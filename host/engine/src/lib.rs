@@ -55,6 +55,7 @@ pub mod survey;
 pub mod tags;
 mod trouble;
 pub mod verb;
+mod waiter;
 
 pub use check::{CheckWith, Checked, Needed, check};
 pub use cloud::Pace;

@@ -186,6 +186,11 @@ const RIGHTS: &[Right] = &[
         When::Always,
         "wait for steps and read their output",
     ),
+    look(
+        "DescribeInvocations",
+        When::Always,
+        "wait for the steps of several builds at once",
+    ),
     look("DescribeSendFileResults", When::Always, "wait for files"),
     make("CreateImage", When::Always, "make the image"),
     make(

@@ -106,6 +106,15 @@ impl Keyring {
         }
     }
 
+    /// Whose keys these are, without any secret: the id of fixed ones, or where others come
+    /// from.
+    pub fn identity(&self) -> String {
+        match &*self.inner {
+            Inner::Fixed(credentials) => credentials.access_key_id.clone(),
+            Inner::Renewed { source, .. } => source.describe(),
+        }
+    }
+
     /// The credentials to sign a call with now.
     ///
     /// # Errors

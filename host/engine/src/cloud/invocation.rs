@@ -10,6 +10,7 @@ use darkroom_ecs::action::{
 };
 use darkroom_ecs::id::{InstanceId, InvokeId, RegionId};
 use darkroom_journal::{Attempt, Failure};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use super::{Cloud, params_of};
 use crate::carry::{BOOT_ID, Invocation, Target, command};
 use crate::event::Kind;
 use crate::trouble::Trouble;
+use crate::waiter::{Command, between};
 
 /// Bytes of a running command's output that are shown.
 const SHOWN: usize = 6000;
@@ -31,8 +33,17 @@ impl Cloud {
         instance: &InstanceId,
         invoke: &InvokeId,
         step: &str,
+        since: Timestamp,
     ) -> Result<Option<Value>, Failure<Trouble>> {
-        let Some(result) = self.result(region, instance, invoke).await? else {
+        let found = self
+            .look_at_command(region, instance, invoke, since)
+            .await?;
+        let result = match found {
+            Some(Command::Alone(result)) => Some(*result),
+            Some(Command::Running) if !self.is_shown_again(step) => None,
+            Some(Command::Running) | None => self.result(region, instance, invoke).await?,
+        };
+        let Some(result) = result else {
             return Ok(None);
         };
         if result.invocation_status.is_final() {
@@ -54,18 +65,36 @@ impl Cloud {
 
     /// Shows the end of a step's output, if it is another one than before.
     fn show(&self, step: &str, text: String) {
+        let now = self.clock.now();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.get(step) == Some(&text) {
+        let before = shown.insert(step.into(), (now, text.clone()));
+        if before.is_some_and(|(_, before)| before == text) {
             return;
         }
-        shown.insert(step.into(), text.clone());
+        drop(shown);
         self.events.tell(Kind::StepOutput {
             path: step.into(),
             text,
         });
     }
 
-    async fn result(
+    /// Whether a running step's output is asked for, beside whether it runs: at the pace
+    /// of people, not of polls.
+    fn is_shown_again(&self, step: &str) -> bool {
+        if step.is_empty() {
+            return false;
+        }
+        let now = self.clock.now();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, _) = shown.entry(step.into()).or_insert((now, String::new()));
+        let due = between(*at, now) >= self.pace.most;
+        if due {
+            *at = now;
+        }
+        due
+    }
+
+    pub(super) async fn result(
         &self,
         region: &RegionId,
         instance: &InstanceId,

@@ -1,5 +1,7 @@
 //! Undo: what a run has created goes, found by its tags, however far it had come.
 
+use std::sync::PoisonError;
+
 use darkroom_ecs::action::{
     DeleteImage, DeleteInstance, DeleteSnapshot, DescribeImageSharePermission, DescribeImages,
     DescribeSnapshots, Image, ImageStatus, ModifyImageSharePermission, TagResources,
@@ -49,14 +51,12 @@ impl Cloud {
         }
         // A deletion takes a moment. A run should not end while what it made is there;
         // if it takes longer, the cloud has promised all the same.
-        let mut polls = 0;
-        let start = self.clock.now();
-        while self.clock.now().duration_since(start) < SETTLED
-            && !self.instances_of(region, run, purpose).await?.is_empty()
-        {
-            self.pause(self.pace.interval(polls)).await;
-            polls += 1;
-        }
+        let ids: Vec<InstanceId> = found.iter().map(|one| one.instance_id.clone()).collect();
+        let left = self.until_gone(region, ids, SETTLED).await?;
+        self.released
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((region.clone(), purpose.to_owned()), left);
         Ok(json!(
             found.iter().map(|one| &one.instance_id).collect::<Vec<_>>()
         ))

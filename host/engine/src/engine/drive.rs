@@ -65,6 +65,7 @@ impl Engine {
         let manifest = manifest.map_err(|stop| stopped(run, stop))?;
         let outcome = self.end(manifest, &folder, &events).await?;
         session.close().await?;
+        self.waiter.keep();
         Ok(outcome)
     }
 
@@ -189,6 +190,7 @@ impl Engine {
             folder.clone(),
             events.clone(),
             Arc::clone(&self.clock),
+            Arc::clone(&self.waiter),
             drive.pace,
         )
     }

@@ -29,6 +29,7 @@ pub(super) async fn item(
         engine.folder(&item.run),
         events,
         clock,
+        engine.waiter(),
         pace,
     );
     let region = &item.region;

@@ -284,10 +284,13 @@ fn overall(states: &States) -> InvocationStatus {
     }
 }
 
+/// The older word for what has not ended.
+const RUNNING: &str = "Running";
+
 /// The older word for a status over all instances.
 fn old_overall(status: &InvocationStatus) -> String {
     match status {
-        InvocationStatus::Running | InvocationStatus::Pending => "Running".to_owned(),
+        InvocationStatus::Running | InvocationStatus::Pending => RUNNING.to_owned(),
         InvocationStatus::Success => "Finished".to_owned(),
         other => other.to_string(),
     }
@@ -357,9 +360,28 @@ async fn list(
         .await?)
 }
 
+/// The same without those that are known to have ended. A process that waits for many asks
+/// for these all the time.
+async fn list_running(
+    cx: &Context,
+    region: &RegionId,
+) -> Result<Vec<Placed<InvocationRow>>, Fault> {
+    let (region, account) = (region.clone(), cx.account.clone());
+    let found = cx
+        .cloud
+        .store
+        .read(move |tx| rows::own_running(tx, &region, &account));
+    Ok(found.await?)
+}
+
 impl Serve for DescribeInvocations {
     async fn serve(self, cx: &Context) -> Result<DescribeInvocationsResponse, Fault> {
-        let mut found = list(cx, &self.region_id, self.invoke_id.as_ref()).await?;
+        let mut found =
+            if self.invoke_id.is_none() && self.invoke_status.as_deref() == Some(RUNNING) {
+                list_running(cx, &self.region_id).await?
+            } else {
+                list(cx, &self.region_id, self.invoke_id.as_ref()).await?
+            };
         found.retain(|placed| {
             let row = &placed.row;
             let here = |id: &InstanceId| row.executions.iter().any(|one| one.instance == *id);

@@ -502,6 +502,19 @@ pub(crate) fn mark_running(
     Ok(())
 }
 
+/// The account's executions in a region that nobody has seen the end of, as [`own`].
+pub(crate) fn own_running(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    account: &AccountId,
+) -> Result<Vec<Placed<InvocationRow>>, StoreError> {
+    select(
+        tx,
+        "region = ?1 AND account = ?2 AND id IN (SELECT invoke FROM running)",
+        params![region.as_str(), account.as_str()],
+    )
+}
+
 /// Notes that it has ended.
 pub(crate) fn mark_ended(
     tx: &Transaction<'_>,
