@@ -64,6 +64,7 @@ impl Mishap {
                 FaultKind::ServerError => "server error",
                 FaultKind::Throttle { .. } => "throttling",
                 FaultKind::Refuse { .. } => "refusal",
+                FaultKind::Answer { .. } => "planted answer",
                 FaultKind::LoseRequest => "lost request",
                 FaultKind::LoseResponse => "lost response",
                 FaultKind::Delay(_) => "delay",

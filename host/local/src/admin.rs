@@ -10,6 +10,8 @@
 //! PUT  /-/sim        {rules?, latencies?, seed?, bases?, stock?}; what is absent stays as it is
 //! GET  /-/faults     FaultPlan
 //! PUT  /-/faults     FaultPlan, in the place of the one that was in force
+//! GET  /-/quotas     Quotas
+//! PUT  /-/quotas     Quotas; what is absent is as at the beginning
 //! POST /-/stop       the server leaves
 //! POST /-/reset      {force?}: everything goes but accounts
 //! ```
@@ -30,6 +32,7 @@ use crate::files::PROTOCOL;
 use crate::jobs;
 use crate::service::Inner;
 use crate::sim::{Latencies, PlanError, Rule, SimBase, SimPlan};
+use crate::state::quotas::{self, Quotas};
 use crate::state::rows::{self, ImageRow, InstanceRow, SnapshotRow};
 use crate::state::stock::{self, Stock};
 use crate::state::store::StoreError;
@@ -178,6 +181,13 @@ async fn route(inner: &Arc<Inner>, request: &HttpRequest) -> Result<Value, Refus
         ("sim", "PUT") => change_sim(inner, body(request)?).await,
         ("faults", "GET") => value(&cloud.faults.show(&cloud.store).await?),
         ("faults", "PUT") => set_faults(cloud, body(request)?).await,
+        ("quotas", "GET") => value(&cloud.store.read(quotas::get).await?),
+        ("quotas", "PUT") => {
+            let wish: Quotas = body(request)?;
+            let kept = wish.clone();
+            cloud.store.write(move |tx| quotas::set(tx, &kept)).await?;
+            value(&wish)
+        }
         ("stop", "POST") => {
             inner.stop.notify_one();
             Ok(json!({"stopping": true}))
@@ -186,9 +196,11 @@ async fn route(inner: &Arc<Inner>, request: &HttpRequest) -> Result<Value, Refus
             let wish: Reset = body(request)?;
             reset(inner, wish.force).await
         }
-        ("ping" | "status" | "requests" | "ledger" | "sim" | "faults" | "stop" | "reset", _) => {
-            Err(Refusal::Method)
-        }
+        (
+            "ping" | "status" | "requests" | "ledger" | "sim" | "faults" | "quotas" | "stop"
+            | "reset",
+            _,
+        ) => Err(Refusal::Method),
         _ => Err(Refusal::NotFound),
     }
 }
@@ -406,6 +418,7 @@ async fn reset(inner: &Arc<Inner>, force: bool) -> Result<Value, Refusal> {
             for table in EMPTIED {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;
             }
+            quotas::set(tx, &Quotas::default())?;
             Ok::<_, StoreError>(())
         })
         .await?;

@@ -93,6 +93,12 @@ pub enum FaultKind {
         #[serde(default)]
         message: String,
     },
+    /// Request: a success with this body, such as rules of a security group that can't be
+    /// made here; nothing was done.
+    Answer {
+        /// The fields of the answer.
+        body: serde_json::Value,
+    },
     /// Request: the connection breaks; nothing was done.
     LoseRequest,
     /// Request: what it asks for is done, and the connection breaks.
@@ -393,7 +399,19 @@ impl FaultKind {
                 ErrorCode::ServiceUnavailable,
                 "The request was lost on its way.",
             )),
-            Self::LoseResponse | Self::Delay(_) | Self::Fail | Self::Stuck => None,
+            Self::Answer { .. }
+            | Self::LoseResponse
+            | Self::Delay(_)
+            | Self::Fail
+            | Self::Stuck => None,
+        }
+    }
+
+    /// The answer that a request gets instead of its own, if it gets one.
+    pub(crate) fn answer(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Answer { body } => Some(body.clone()),
+            _ => None,
         }
     }
 

@@ -338,6 +338,8 @@ async fn serve(
     let planned = planned(cloud, &claims).await;
     let outcome = if let Some(fault) = planned.as_ref().and_then(FaultKind::refusal) {
         Err(fault)
+    } else if let Some(body) = planned.as_ref().and_then(FaultKind::answer) {
+        Ok(body)
     } else {
         let context = Context {
             cloud: Arc::clone(cloud),

@@ -1,4 +1,4 @@
-//! The ECS actions that Darkroom speaks, and those of the product Vpc: a request and a
+//! The ECS actions that Darkroom speaks, and those of the products Vpc and STS: a request and a
 //! response type for each.
 //!
 //! Field names are those of the wire in snake case. A list keeps the wire's singular
@@ -13,6 +13,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::credentials::sts::STS_VERSION;
+
 mod cancel_copy_image;
 mod copy_image;
 mod create_image;
@@ -26,6 +28,7 @@ mod delete_security_group;
 mod delete_snapshot;
 mod delete_vpc;
 mod delete_vswitch;
+mod describe_account_attributes;
 mod describe_available_resource;
 mod describe_cloud_assistant_status;
 mod describe_disks;
@@ -36,7 +39,9 @@ mod describe_instance_types;
 mod describe_instances;
 mod describe_invocation_results;
 mod describe_invocations;
+mod describe_nat_gateways;
 mod describe_regions;
+mod describe_security_group_attribute;
 mod describe_security_groups;
 mod describe_send_file_results;
 mod describe_snapshots;
@@ -44,6 +49,7 @@ mod describe_spot_price_history;
 mod describe_vpcs;
 mod describe_vswitches;
 mod describe_zones;
+mod get_caller_identity;
 mod install_cloud_assistant;
 mod modify_image_attribute;
 mod modify_image_share_permission;
@@ -74,6 +80,10 @@ pub use delete_security_group::{DeleteSecurityGroup, DeleteSecurityGroupResponse
 pub use delete_snapshot::{DeleteSnapshot, DeleteSnapshotResponse};
 pub use delete_vpc::{DeleteVpc, DeleteVpcResponse};
 pub use delete_vswitch::{DeleteVSwitch, DeleteVSwitchResponse};
+pub use describe_account_attributes::{
+    AccountAttributeItem, AccountAttributeItems, AccountAttributeValue, AccountAttributeValues,
+    DescribeAccountAttributes, DescribeAccountAttributesResponse,
+};
 pub use describe_available_resource::{
     AvailableResource, AvailableResources, AvailableZone, AvailableZones,
     DescribeAvailableResource, DescribeAvailableResourceResponse, SupportedResource,
@@ -107,7 +117,14 @@ pub use describe_invocations::{
     DescribeInvocations, DescribeInvocationsResponse, Invocation, Invocations, InvokeInstance,
     InvokeInstances,
 };
+pub use describe_nat_gateways::{
+    DescribeNatGateways, DescribeNatGatewaysResponse, NatAddress, NatAddresses, NatGateway,
+    NatGateways,
+};
 pub use describe_regions::{DescribeRegions, DescribeRegionsResponse, Region, Regions};
+pub use describe_security_group_attribute::{
+    DescribeSecurityGroupAttribute, DescribeSecurityGroupAttributeResponse, Permission, Permissions,
+};
 pub use describe_security_groups::{
     DescribeSecurityGroups, DescribeSecurityGroupsResponse, SecurityGroup, SecurityGroups,
 };
@@ -125,6 +142,7 @@ pub use describe_zones::{
     AvailableDiskCategories, AvailableInstanceTypes, AvailableResourceCreation, DescribeZones,
     DescribeZonesResponse, Zone, Zones,
 };
+pub use get_caller_identity::{GetCallerIdentity, GetCallerIdentityResponse};
 pub use install_cloud_assistant::{InstallCloudAssistant, InstallCloudAssistantResponse};
 pub use modify_image_attribute::{ModifyImageAttribute, ModifyImageAttributeResponse};
 pub use modify_image_share_permission::{
@@ -215,6 +233,8 @@ macro_rules! actions {
 }
 
 actions! {
+    GetCallerIdentity GetCallerIdentityResponse false STS_VERSION;
+    DescribeAccountAttributes DescribeAccountAttributesResponse false;
     DescribeRegions DescribeRegionsResponse false;
     DescribeZones DescribeZonesResponse false;
     DescribeAvailableResource DescribeAvailableResourceResponse false;
@@ -232,6 +252,8 @@ actions! {
     ModifySecurityGroupPolicy ModifySecurityGroupPolicyResponse true;
     DeleteSecurityGroup DeleteSecurityGroupResponse true;
     DescribeSecurityGroups DescribeSecurityGroupsResponse false;
+    DescribeSecurityGroupAttribute DescribeSecurityGroupAttributeResponse false;
+    DescribeNatGateways DescribeNatGatewaysResponse false VPC_VERSION;
     RunInstances RunInstancesResponse true;
     DescribeInstances DescribeInstancesResponse false;
     StartInstance StartInstanceResponse true;
@@ -271,12 +293,18 @@ mod tests {
         for info in ACTIONS {
             assert_eq!(
                 info.mutating,
-                !info.name.starts_with("Describe"),
+                !info.name.starts_with("Describe") && !info.name.starts_with("Get"),
                 "{}",
                 info.name
             );
-            let network = info.name.contains("Vpc") || info.name.contains("VSwitch");
-            let version = if network { VPC_VERSION } else { VERSION };
+            let network = ["Vpc", "VSwitch", "NatGateway"];
+            let version = if info.name == "GetCallerIdentity" {
+                STS_VERSION
+            } else if network.iter().any(|word| info.name.contains(word)) {
+                VPC_VERSION
+            } else {
+                VERSION
+            };
             assert_eq!(info.version, version, "{}", info.name);
         }
         assert_eq!(info("RunInstances").map(|info| info.mutating), Some(true));

@@ -156,6 +156,15 @@ impl Keyring {
         }
     }
 
+    /// When what is held ends; `None` for keys of which nobody says, and before any were
+    /// asked for.
+    pub async fn expires(&self) -> Option<Timestamp> {
+        match &*self.inner {
+            Inner::Fixed(_) => None,
+            Inner::Renewed { held, .. } => held.lock().await.granted.as_ref()?.expires,
+        }
+    }
+
     /// Takes note that the cloud says that credentials have ended, whatever time they were
     /// given. Answers whether it is worth asking for others.
     pub async fn ended(&self, used: &Credentials) -> bool {

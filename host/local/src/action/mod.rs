@@ -6,6 +6,7 @@
 //! its name in the table. A parameter that Alibaba Cloud knows and an action here
 //! doesn't is refused, never ignored.
 
+mod account;
 mod assistant;
 mod command;
 mod data_disk;
@@ -150,10 +151,12 @@ macro_rules! table {
 }
 
 table! {
+    GetCallerIdentity DescribeAccountAttributes
     DescribeRegions DescribeZones DescribeAvailableResource DescribeInstanceTypes
     DescribeSpotPriceHistory
     CreateVpc DescribeVpcs DeleteVpc CreateVSwitch DescribeVSwitches DeleteVSwitch
     CreateSecurityGroup ModifySecurityGroupPolicy DescribeSecurityGroups DeleteSecurityGroup
+    DescribeSecurityGroupAttribute DescribeNatGateways
     DescribeImages DescribeImageFromFamily
     RunInstances DescribeInstances StartInstance StopInstance RebootInstance DeleteInstance
     ModifyInstanceAutoReleaseTime DescribeCloudAssistantStatus

@@ -19,7 +19,7 @@ use super::data_disk::{self, Planned};
 use super::image::{self, resolve};
 use super::instance::release_time;
 use super::words::{is_name, new_id, row_tags};
-use super::{Context, Serve, Token};
+use super::{Context, Serve, Token, account};
 use crate::catalogue::{self, DISK_CATEGORIES, DISK_PRICE, InstanceType};
 use crate::driver::{Agent, InstanceSpec};
 use crate::fault::Fault;
@@ -29,7 +29,7 @@ use crate::state::rows::{
     self, DiskRow, ImageRow, InstanceRow, Part, RowTag, SYSTEM_DEVICE, SecurityGroupRow, System,
     VSwitchRow,
 };
-use crate::state::{layers, ledger, stock};
+use crate::state::{layers, ledger, quotas, stock};
 
 /// How many instances an account may have in a region.
 const QUOTA: usize = 10_000;
@@ -345,6 +345,14 @@ fn reserve(
         return Err(Fault::forbidden(
             ErrorCode::QuotaExceedElasticQuota,
             format!("No more than {QUOTA} instances are allowed in a region."),
+        ));
+    }
+    let vcpus = u64::from(wish.kind.cpu) * u64::from(wish.amount);
+    let most = quotas::get(tx)?.vcpus;
+    if vcpus.saturating_add(account::vcpus(tx, &cx.account, &request.region_id)?) > most {
+        return Err(Fault::forbidden(
+            ErrorCode::QuotaExceedElasticQuota,
+            format!("No more than {most} vCPUs are allowed in a region."),
         ));
     }
     if request.dry_run == Some(true) {

@@ -5,7 +5,9 @@
 
 use darkroom_ecs::action::{
     CreateSecurityGroup, CreateSecurityGroupResponse, DeleteSecurityGroup,
-    DeleteSecurityGroupResponse, ModifySecurityGroupPolicy, ModifySecurityGroupPolicyResponse,
+    DeleteSecurityGroupResponse, DescribeSecurityGroupAttribute,
+    DescribeSecurityGroupAttributeResponse, ModifySecurityGroupPolicy,
+    ModifySecurityGroupPolicyResponse,
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{AccountId, RegionId, SecurityGroupId};
@@ -119,6 +121,25 @@ impl Serve for ModifySecurityGroupPolicy {
             })
             .await?;
         Ok(ModifySecurityGroupPolicyResponse::default())
+    }
+}
+
+impl Serve for DescribeSecurityGroupAttribute {
+    async fn serve(self, cx: &Context) -> Result<DescribeSecurityGroupAttributeResponse, Fault> {
+        let account = cx.account.clone();
+        let row = cx
+            .cloud
+            .store
+            .read(move |tx| mine(tx, &account, &self.region_id, &self.security_group_id))
+            .await?;
+        Ok(DescribeSecurityGroupAttributeResponse {
+            region_id: row.region,
+            security_group_id: row.id,
+            security_group_name: row.name,
+            vpc_id: row.vpc,
+            inner_access_policy: if row.apart { "Drop" } else { "Accept" }.to_owned(),
+            ..DescribeSecurityGroupAttributeResponse::default()
+        })
     }
 }
 

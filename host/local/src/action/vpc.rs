@@ -6,8 +6,9 @@
 
 use darkroom_ecs::action::{
     CreateVSwitch, CreateVSwitchResponse, CreateVpc, CreateVpcResponse, DeleteVSwitch,
-    DeleteVSwitchResponse, DeleteVpc, DeleteVpcResponse, DescribeVpcs, DescribeVpcsResponse, Tag,
-    Vpc, VpcTags, VpcVSwitchIds, Vpcs,
+    DeleteVSwitchResponse, DeleteVpc, DeleteVpcResponse, DescribeNatGateways,
+    DescribeNatGatewaysResponse, DescribeVpcs, DescribeVpcsResponse, Tag, Vpc, VpcTags,
+    VpcVSwitchIds, Vpcs,
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{AccountId, RegionId, VSwitchId, VpcId};
@@ -350,5 +351,17 @@ impl Serve for DeleteVSwitch {
             })
             .await?;
         Ok(DeleteVSwitchResponse::default())
+    }
+}
+
+impl Serve for DescribeNatGateways {
+    /// There are none here: whether an instance has a way out is its own bandwidth's matter.
+    async fn serve(self, _cx: &Context) -> Result<DescribeNatGatewaysResponse, Fault> {
+        let page = self.page_number.unwrap_or(1);
+        Ok(DescribeNatGatewaysResponse {
+            page_number: page,
+            page_size: self.page_size.unwrap_or(10),
+            ..DescribeNatGatewaysResponse::default()
+        })
     }
 }

@@ -242,6 +242,14 @@ fn check_namespaces() -> Result<(), BootstrapError> {
 
 fn check_machine() -> Result<(), BootstrapError> {
     check_namespaces()?;
+    check_program()
+}
+
+/// Whether the program that makes bases is there.
+///
+/// # Errors
+/// [`BootstrapError::NoMmdebstrap`].
+pub fn check_program() -> Result<(), BootstrapError> {
     let exists = |folder: &str| Path::new(folder).join("mmdebstrap").exists();
     if !PATH.split(':').any(exists) {
         return Err(BootstrapError::NoMmdebstrap);

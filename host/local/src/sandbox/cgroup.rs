@@ -112,6 +112,16 @@ impl Layout {
         })
     }
 
+    /// Where groups are made and what is limited there, for people.
+    pub fn describe(&self) -> String {
+        let limits = match (&self.memory_v1, &self.pids_v1) {
+            (None, None) => "with the limits of version 2",
+            (Some(_), Some(_)) => "with the limits of version 1",
+            _ => "with some limits of version 1",
+        };
+        format!("cgroup2 at {}, {limits}", self.unified.display())
+    }
+
     /// Where this machine has its cgroup2.
     pub fn mount_point() -> PathBuf {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

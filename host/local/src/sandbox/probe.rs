@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::mount::FsOpenFlags;
+use serde::{Deserialize, Serialize};
 
 use super::cgroup::Layout;
 use super::network::{PATH, TOOLS};
@@ -15,21 +16,74 @@ use crate::driver::Problem;
 
 /// All that is missing.
 pub(super) fn probe() -> Result<(), Vec<Problem>> {
-    let standing = Standing::own();
-    if standing == Standing::User {
-        // What else is missing can't be seen without.
-        return Err(vec![no_root()]);
-    }
-    let mut problems = missing_tools(PATH, &TOOLS);
-    problems.extend(too_few_ids(standing));
-    problems.extend(namespaces().err().map(|error| no_namespaces(&error)));
-    problems.extend(overlay().err());
-    problems.extend(Layout::discover().err());
+    let problems: Vec<_> = abilities()
+        .into_iter()
+        .filter_map(|ability| ability.found.err())
+        .flatten()
+        .collect();
     if problems.is_empty() {
         Ok(())
     } else {
         Err(problems)
     }
+}
+
+/// Something that instances need of this machine, and what was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ability {
+    /// What it is, in a few words.
+    pub name: String,
+    /// How it is here; else what is missing.
+    pub found: Result<String, Vec<Problem>>,
+}
+
+impl Ability {
+    fn of(name: &str, found: Result<impl Into<String>, Vec<Problem>>) -> Self {
+        Self {
+            name: name.to_owned(),
+            found: found.map(Into::into),
+        }
+    }
+}
+
+/// Looks at all that instances need. A process that has not become root of a user
+/// namespace, see [`super::rootless::enter`], learns nothing but that.
+pub fn abilities() -> Vec<Ability> {
+    let standing = Standing::own();
+    if standing == Standing::User {
+        // What else is missing can't be seen without.
+        return vec![Ability::of("user", Err::<&str, _>(vec![no_root()]))];
+    }
+    let (who, ids) = match standing {
+        Standing::Root => ("root of this machine", "all of the machine's"),
+        _ => ("root of a user namespace", "subordinate ones, enough"),
+    };
+    let several = |found: Vec<Problem>, good| {
+        if found.is_empty() {
+            Ok(good)
+        } else {
+            Err(found)
+        }
+    };
+    let tools = missing_tools(PATH, &TOOLS);
+    let few = too_few_ids(standing).into_iter().collect();
+    let spaces = namespaces().map_err(|error| vec![no_namespaces(&error)]);
+    let overlay = overlay().map_err(|problem| vec![problem]);
+    let groups = Layout::discover().map(|layout| layout.describe());
+    vec![
+        Ability::of("user", Ok(who)),
+        Ability::of("user and group ids", several(few, ids)),
+        Ability::of(
+            "namespaces",
+            spaces.map(|()| "user, mount, process and network namespaces"),
+        ),
+        Ability::of(
+            "overlay file systems",
+            overlay.map(|()| "the kernel has them"),
+        ),
+        Ability::of("control groups", groups.map_err(|problem| vec![problem])),
+        Ability::of("programs", several(tools, "ip and nft")),
+    ]
 }
 
 /// The problem of a process that has not become root of a user namespace, see

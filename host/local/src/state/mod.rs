@@ -6,8 +6,8 @@
 //!   is looked up by.
 //! - `jobs`: what has been promised and not done.
 //! - `layers`: which disks, snapshots and images need which layer.
-//! - `tokens`, [`requests`], [`ledger`], [`stock`]: idempotency, the recorder, the
-//!   bill, the stock.
+//! - `tokens`, [`requests`], [`ledger`], [`stock`], [`quotas`]: idempotency, the recorder,
+//!   the bill, the stock, what an account may have.
 //!
 //! Nothing here knows requests, statuses' rules or drivers.
 
@@ -17,6 +17,7 @@ pub(crate) mod jobs;
 pub(crate) mod layers;
 pub mod ledger;
 pub(crate) mod meta;
+pub mod quotas;
 pub mod requests;
 pub(crate) mod rows;
 pub mod stock;

@@ -1,6 +1,8 @@
 //! The local cloud seen through its wire: signed requests, sim driver.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod admin;
 #[cfg(test)]
 mod agents;
