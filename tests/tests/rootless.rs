@@ -175,10 +175,16 @@ fn who_lacks_everything_is_told_all_of_it_with_commands() {
     }
     let house = House::of(Tenant::with_nothing());
     let name = house.tenant().name().to_owned();
-    for arguments in [["local", "serve"], ["local", "bootstrap"]] {
-        let told = house.run(&arguments);
-        let said = String::from_utf8(told.stderr).unwrap();
-        assert_eq!(told.status.code(), Some(3), "{said}");
+    // The doctor says it too, beside all that it finds.
+    for (arguments, code) in [
+        (&["local", "serve"][..], 3),
+        (&["local", "bootstrap"], 3),
+        (&["doctor"], 1),
+    ] {
+        let told = house.run(arguments);
+        let said = [told.stdout, told.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(told.status.code(), Some(code), "{said}");
         for wanted in [
             &format!("{name} has too few subordinate user ids in /etc/subuid"),
             &format!("{name} has too few subordinate group ids in /etc/subgid"),
@@ -189,6 +195,31 @@ fn who_lacks_everything_is_told_all_of_it_with_commands() {
         ] {
             assert!(said.contains(wanted), "missing: {wanted}\nin: {said}");
         }
+    }
+}
+
+#[test]
+fn the_doctor_finds_nothing_in_the_way_of_who_can_build() {
+    if !can_run() {
+        return;
+    }
+    let ordinary = House::of(Tenant::new());
+    ordinary.bring_base();
+    for house in [House::sandbox(), ordinary] {
+        let template = house.write("image.yaml", TEMPLATE);
+        let told = house.succeed(&["doctor", template.to_str().unwrap()]);
+        assert!(told.contains("Nothing is in the way."), "{told}");
+        for able in [
+            "user and group ids: ",
+            "namespaces: user, mount",
+            "overlay file systems: the kernel has them",
+            "control groups: cgroup2 at ",
+            "programs: ip and nft",
+            "bases to begin from: debian-12",
+        ] {
+            assert!(told.contains(able), "missing: {able}\nin: {told}");
+        }
+        house.succeed(&["local", "stop"]);
     }
 }
 

@@ -128,6 +128,7 @@ pub(crate) enum Verb {
     Plan(commands::plan::Plan),
     Validate(commands::validate::Validate),
     Policy(commands::policy::Policy),
+    Doctor(commands::doctor::Doctor),
     Fmt(commands::fmt::Fmt),
     Schema(commands::schema::Schema),
     Fetch(commands::fetch::Fetch),
@@ -161,6 +162,10 @@ impl Verb {
     pub(crate) fn project(&self) -> PathBuf {
         let template = match self {
             Self::Update(update) => return folder_of(&update.template),
+            Self::Doctor(doctor) => {
+                let template = doctor.template.as_deref();
+                return template.map_or_else(|| PathBuf::from("."), folder_of);
+            }
             Self::Build(build) => &build.template,
             Self::Plan(plan) => &plan.template,
             Self::Validate(validate) => &validate.template,

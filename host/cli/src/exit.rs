@@ -9,8 +9,8 @@ pub(crate) struct Exit(pub(crate) u8);
 
 /// All is done.
 pub(crate) const DONE: Exit = Exit(0);
-/// `darkroom chaos` has found something that is left behind.
-pub(crate) const LEFT: Exit = Exit(1);
+/// `darkroom chaos` or `darkroom doctor` has found what it looks for.
+pub(crate) const FOUND: Exit = Exit(1);
 /// The command line, the template or a name is wrong.
 pub(crate) const USER: Exit = Exit(2);
 /// Configuration or keys are missing or wrong, or this machine lacks something.
@@ -32,9 +32,9 @@ pub(crate) const CANCELLED: Exit = Exit(130);
 pub(crate) const TABLE: &[(Exit, &str, &str)] = &[
     (DONE, "done", "Everything that was asked for is done."),
     (
-        LEFT,
+        FOUND,
         "left",
-        "`darkroom chaos` has found a plan under which something is left behind.",
+        "`chaos` has found a plan under which something is left behind, or `doctor` an error.",
     ),
     (
         USER,

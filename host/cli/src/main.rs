@@ -7,6 +7,7 @@ mod cloud;
 mod commands;
 mod completion;
 mod component;
+mod doctor;
 mod driving;
 mod exit;
 mod failure;

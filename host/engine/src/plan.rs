@@ -22,9 +22,8 @@ use crate::carry::{
 };
 use crate::check::{BuildPart, Checked, Own, segment};
 use crate::role::Part;
-use crate::stage::prepare::query;
 pub use crate::stage::unchanged::Reuse;
-use crate::survey::{self, Survey};
+use crate::survey::{self, Query, Survey};
 use crate::trouble::{Trouble, chain};
 
 /// The word that stands for the run's id.
@@ -147,7 +146,7 @@ pub(crate) async fn plan_with(
         Some(reuse) if reuse.skipped => of_run,
         _ => image_name.clone(),
     };
-    let query = query(checked, free)?;
+    let query = Query::of(resolved, free)?;
     let survey = survey::look(client, &query)
         .await
         .map_err(|failure| match failure {

@@ -12,12 +12,14 @@ use darkroom_ecs::id::{
     ImageId, InstanceId, RegionId, SecurityGroupId, SnapshotId, VSwitchId, ZoneId,
 };
 use darkroom_journal::Failure;
+use darkroom_template::{Cloud, Resolved, Source};
 use serde::{Deserialize, Serialize};
 
 mod place;
 mod source;
 
 use crate::cloud::every_status;
+use crate::families;
 use crate::trouble::{Problem, Trouble, of_call};
 
 /// What to look at.
@@ -41,6 +43,64 @@ pub struct Query {
     pub image_name: String,
     /// The regions, the build region among them.
     pub regions: Vec<RegionId>,
+}
+
+impl Query {
+    /// What to look at for a template, under this name of its image.
+    ///
+    /// # Errors
+    /// Names that can't be ids, which the template has let through.
+    pub fn of(resolved: &Resolved, image_name: String) -> Result<Self, Trouble> {
+        let id = |text: &str| -> Trouble {
+            Trouble::State {
+                subject: text.into(),
+                problem: "it can't be an id".into(),
+                hint: None,
+            }
+        };
+        let region: RegionId = resolved.region.parse().map_err(|_| id(&resolved.region))?;
+        let mut regions = vec![region.clone()];
+        for other in &resolved.distribute.regions {
+            let other: RegionId = other.value.parse().map_err(|_| id(&other.value))?;
+            if !regions.contains(&other) {
+                regions.push(other);
+            }
+        }
+        let source = match &resolved.source {
+            Source::Family(family) => SourceQuery::Family(match resolved.cloud {
+                Cloud::Local => family.value.clone(),
+                Cloud::Aliyun => families::on_alibaba_cloud(&family.value).to_owned(),
+            }),
+            Source::Image(image) => {
+                SourceQuery::Image(image.value.parse().map_err(|_| id(&image.value))?)
+            }
+            Source::Instance(instance) => {
+                SourceQuery::Instance(instance.value.parse().map_err(|_| id(&instance.value))?)
+            }
+            Source::Snapshot(snapshot) => {
+                SourceQuery::Snapshot(snapshot.value.parse().map_err(|_| id(&snapshot.value))?)
+            }
+        };
+        let instance = &resolved.instance;
+        Ok(Self {
+            region,
+            source,
+            instance_types: instance.types.iter().map(|one| one.value.clone()).collect(),
+            spot: instance.spot,
+            vswitch: instance
+                .vswitch
+                .as_ref()
+                .map(|one| one.value.parse().map_err(|_| id(&one.value)))
+                .transpose()?,
+            security_group: instance
+                .security_group
+                .as_ref()
+                .map(|one| one.value.parse().map_err(|_| id(&one.value)))
+                .transpose()?,
+            image_name,
+            regions,
+        })
+    }
 }
 
 /// How the source image is named.

@@ -112,31 +112,47 @@ pub(crate) struct Access {
     pub(crate) transport: Arc<HttpTransport>,
     pub(crate) keyring: Keyring,
     pub(crate) resolver: Resolver,
+    /// Where the keys come from, for people.
+    pub(crate) from: String,
 }
 
 impl Access {
     /// Finds keys and the way to the cloud that was decided on. The local cloud is
     /// started if it isn't running.
     pub(crate) async fn open(settings: &Settings, roots: &Roots) -> Result<Self, Failure> {
-        let transport = transport()?;
-        let (keyring, resolver) = match settings.cloud {
+        let resolver = match settings.cloud {
             Cloud::Local => {
                 let cloud = LocalCloud::new(roots.clone());
                 cloud.ensure().await?;
+                cloud.resolver()
+            }
+            Cloud::Aliyun => endpoint::public(),
+        };
+        Self::open_at(resolver, transport()?, settings, roots).await
+    }
+
+    /// The same where the way to the cloud is known.
+    pub(crate) async fn open_at(
+        resolver: Resolver,
+        transport: Arc<HttpTransport>,
+        settings: &Settings,
+        roots: &Roots,
+    ) -> Result<Self, Failure> {
+        let wanted = settings.account.as_deref();
+        let (keyring, from) = match settings.cloud {
+            Cloud::Local => {
                 let accounts = AccountsFile::read(&roots.local).map_err(AccessError::Accounts)?;
                 let accounts = accounts.ok_or(AccessError::NoAccounts)?;
-                let credentials = local_credentials(&accounts, settings.account.as_deref())?;
-                (credentials.into(), cloud.resolver())
+                let credentials = local_credentials(&accounts, wanted)?;
+                (credentials.into(), "the local cloud's accounts".to_owned())
             }
-            Cloud::Aliyun => {
-                let keyring = real_keyring(settings.account.as_deref(), &transport).await?;
-                (keyring, endpoint::public())
-            }
+            Cloud::Aliyun => real_keyring(wanted, &transport).await?,
         };
         Ok(Self {
             transport,
             keyring,
             resolver,
+            from,
         })
     }
 
@@ -199,17 +215,18 @@ fn local_credentials(
     })
 }
 
-/// A keyring that has been asked once.
+/// A keyring that has been asked once, and where its keys come from.
 async fn real_keyring(
     profile: Option<&str>,
     transport: &Arc<HttpTransport>,
-) -> Result<Keyring, AccessError> {
+) -> Result<(Keyring, String), AccessError> {
     let found = keys::find(&|name| std::env::var(name).ok(), profile)?;
-    tracing::debug!(from = %found.way, "keys");
+    let from = found.way.to_string();
+    tracing::debug!(from, "keys");
     let tools = keys::tools(Arc::clone(transport))?;
     let keyring = found.way.keyring(tools, Arc::new(Timestamp::now));
     match keyring.credentials().await {
-        Ok(_) => Ok(keyring),
+        Ok(_) => Ok((keyring, from)),
         Err(error) if found.last_resort => Err(AccessError::NoKeys {
             config: found.config,
             tried: Some(error),

@@ -193,7 +193,7 @@ fn show(
         None => Ok(exit::DONE),
         Some(failing) => {
             tell(failing, terminal)?;
-            Ok(exit::LEFT)
+            Ok(exit::FOUND)
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod chaos;
 pub(crate) mod completions;
 pub(crate) mod component;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod fetch;
 pub(crate) mod fmt;
 pub(crate) mod gc;
@@ -43,6 +44,9 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Local(local::Local {
             verb: local::LocalVerb::Supervise(supervise),
         }) => Ok(supervise.run()),
+        Verb::Local(local::Local {
+            verb: local::LocalVerb::Abilities(_),
+        }) => local::abilities::Abilities::run(),
         Verb::Component(component) => component.run(terminal),
         Verb::Cache(cache) => cache.run(terminal),
         Verb::Policy(policy) => policy.run(terminal),
@@ -78,6 +82,7 @@ async fn run_async(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Runs(runs) => runs.run(terminal).await,
         Verb::Chaos(chaos) => chaos.run(terminal).await,
         Verb::Gc(gc) => gc.run(terminal).await,
+        Verb::Doctor(doctor) => doctor.run(terminal).await,
         Verb::Image(image) => image.run(terminal).await,
         // They were run before there was a runtime.
         Verb::Component(_)

@@ -148,6 +148,16 @@ const SHAPES: &[Shape] = &[
         keys: "what, id, region, run, fate, why, error",
     },
     Shape {
+        verb: "doctor",
+        lines: "one line a finding; `level` is ok, warning or error",
+        keys: "check, level, text, hints",
+    },
+    Shape {
+        verb: "doctor",
+        lines: "the last line",
+        keys: "result: { errors, warnings }",
+    },
+    Shape {
         verb: "image list",
         lines: "one line",
         keys: "place, images",

@@ -76,13 +76,18 @@ impl Desk {
 
     /// Tells the sim driver how long things take and what commands come to.
     pub(crate) fn sim(&self, change: &Value) {
+        self.admin("PUT", "sim", change);
+    }
+
+    /// Asks the server's admin API.
+    pub(crate) fn admin(&self, method: &str, page: &str, change: &Value) -> Value {
         let server = self.server();
         let authority = server.url.strip_prefix("http://").unwrap();
         let body = change.to_string();
         let mut request = String::new();
         write!(
             request,
-            "PUT /-/sim HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {}\r\n\
+            "{method} /-/{page} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {}\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             server.token,
             body.len()
@@ -93,6 +98,8 @@ impl Desk {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
     }
 }
 

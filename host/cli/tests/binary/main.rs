@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a test that did not run says so")]
 
 mod desk;
+mod doctor;
 mod exits;
 mod images;
 mod interrupts;

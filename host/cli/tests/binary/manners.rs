@@ -302,6 +302,7 @@ fn json_has_the_documented_keys() {
         ("plan", &[][..]),
         ("plan --graph", &["mermaid"]),
         ("validate", &[]),
+        ("doctor", &[]),
         ("config show", &[]),
         ("init", &["new"]),
         ("fmt", &["--check"]),

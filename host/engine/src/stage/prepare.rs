@@ -3,19 +3,15 @@
 
 use darkroom_contract::Machine;
 use darkroom_ecs::error::ErrorCode;
-use darkroom_ecs::id::RegionId;
 use darkroom_journal::UndoKey;
-use darkroom_template::{Cloud, Source};
 use serde::{Deserialize, Serialize};
 
 use super::launch::{BUILD, Launched, Wish, launch};
 use super::network::{self, Network};
 use super::{Work, source};
-use crate::check::Checked;
 use crate::event::Kind;
-use crate::families;
 use crate::operation::Operation;
-use crate::survey::{Query, SourceQuery, Survey};
+use crate::survey::{Query, Survey};
 use crate::trouble::Trouble;
 use crate::{Scope, Stop};
 
@@ -33,66 +29,9 @@ pub(crate) struct Prepared {
     pub source: Option<UndoKey>,
 }
 
-/// What to look at, for `build` and `plan` alike.
-///
-/// # Errors
-/// Names that can't be ids, which the template has let through.
-pub(crate) fn query(checked: &Checked, image_name: String) -> Result<Query, Trouble> {
-    let resolved = &checked.resolved;
-    let id = |text: &str| -> Trouble {
-        Trouble::State {
-            subject: text.into(),
-            problem: "it can't be an id".into(),
-            hint: None,
-        }
-    };
-    let region: RegionId = resolved.region.parse().map_err(|_| id(&resolved.region))?;
-    let mut regions = vec![region.clone()];
-    for other in &resolved.distribute.regions {
-        let other: RegionId = other.value.parse().map_err(|_| id(&other.value))?;
-        if !regions.contains(&other) {
-            regions.push(other);
-        }
-    }
-    let source = match &resolved.source {
-        Source::Family(family) => SourceQuery::Family(match resolved.cloud {
-            Cloud::Local => family.value.clone(),
-            Cloud::Aliyun => families::on_alibaba_cloud(&family.value).to_owned(),
-        }),
-        Source::Image(image) => {
-            SourceQuery::Image(image.value.parse().map_err(|_| id(&image.value))?)
-        }
-        Source::Instance(instance) => {
-            SourceQuery::Instance(instance.value.parse().map_err(|_| id(&instance.value))?)
-        }
-        Source::Snapshot(snapshot) => {
-            SourceQuery::Snapshot(snapshot.value.parse().map_err(|_| id(&snapshot.value))?)
-        }
-    };
-    let instance = &resolved.instance;
-    Ok(Query {
-        region,
-        source,
-        instance_types: instance.types.iter().map(|one| one.value.clone()).collect(),
-        spot: instance.spot,
-        vswitch: instance
-            .vswitch
-            .as_ref()
-            .map(|one| one.value.parse().map_err(|_| id(&one.value)))
-            .transpose()?,
-        security_group: instance
-            .security_group
-            .as_ref()
-            .map(|one| one.value.parse().map_err(|_| id(&one.value)))
-            .transpose()?,
-        image_name,
-        regions,
-    })
-}
-
 /// Runs the stage.
 pub(crate) async fn run(scope: Scope, work: &Work<'_>) -> Result<Prepared, Stop> {
-    let query = query(work.checked, work.image_name()).map_err(Stop::Failed)?;
+    let query = Query::of(&work.checked.resolved, work.image_name()).map_err(Stop::Failed)?;
     let source = query.source.clone();
     let mut survey: Survey = serde_json::from_value(scope.run(Operation::Survey { query }).await?)
         .map_err(|error| Stop::Failed(Trouble::internal("Survey", &error)))?;

@@ -15,12 +15,11 @@ use serde_json::json;
 
 use super::Work;
 use super::distribute::{Distributed, Placed};
-use super::prepare::query;
 use crate::carry::wrap::hex;
 use crate::check::Checked;
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
-use crate::survey::{self, Survey};
+use crate::survey::{self, Query, Survey};
 use crate::tags;
 use crate::trouble::{Trouble, of_call};
 use crate::{Scope, Stop, answer};
@@ -38,7 +37,7 @@ pub(crate) struct Looked {
 pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<Looked, Stop> {
     // Under a name that is free: the template's own may be that of the image to be found.
     let name = format!("{}-{}", work.checked.name(), work.run);
-    let query = query(work.checked, name).map_err(Stop::Failed)?;
+    let query = Query::of(&work.checked.resolved, name).map_err(Stop::Failed)?;
     let nothing = Looked {
         key: None,
         found: None,
@@ -179,7 +178,7 @@ pub(crate) async fn outlook(
     };
     // As in `run`, under a name that is free.
     let name = format!("{}-{}", checked.name(), crate::plan::RUN);
-    let query = query(checked, name)?;
+    let query = Query::of(&checked.resolved, name)?;
     if query.source.is_no_image() {
         let why = "what an instance or a snapshot holds may have changed";
         return Ok(Some(Reuse::built(why)));

@@ -1,6 +1,7 @@
 //! `darkroom local`: the local cloud as a thing of its own. Builds start it when they
 //! need it; these verbs are for looking at it and for cleaning up.
 
+pub(super) mod abilities;
 mod bootstrap;
 mod import;
 mod reset;
@@ -34,6 +35,7 @@ pub(crate) enum LocalVerb {
     Import(import::Import),
     Shell(shell::Shell),
     Supervise(supervise::Supervise),
+    Abilities(abilities::Abilities),
 }
 
 impl Local {
@@ -55,8 +57,9 @@ impl Local {
             LocalVerb::Bootstrap(verb) => verb.run(terminal).await,
             LocalVerb::Import(verb) => verb.run(terminal).await,
             LocalVerb::Shell(verb) => verb.run(terminal).await,
-            // It is run before there is a runtime, by `commands::run`.
+            // They are run before there is a runtime, by `commands::run`.
             LocalVerb::Supervise(verb) => Ok(verb.run()),
+            LocalVerb::Abilities(_) => abilities::Abilities::run(),
         }
     }
 }
