@@ -200,7 +200,7 @@ impl Laboratory {
                     account: None,
                     parameters: &[],
                     random: self.begun.fetch_add(1, Ordering::Relaxed).to_be_bytes(),
-                    refresh: false,
+                    refresh: true,
                     secrets: darkroom_engine::secret::none(),
                 },
             )

@@ -72,9 +72,13 @@ pub struct Header {
     /// The template's folder, absolute: where the files of secrets are asked for again.
     #[serde(default)]
     pub folder: PathBuf,
-    /// Whether the image is built even if an unchanged one is young enough.
+    /// Whether the image is built even if an unchanged one could be taken.
     #[serde(default)]
     pub refresh: bool,
+    /// Whether an unchanged image is looked for whatever the template says. Runs of earlier
+    /// versions do it only where there is a `rebuild`.
+    #[serde(default)]
+    pub reuses: bool,
     /// What is done to an image; none where one is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verb: Option<ImageVerb>,
@@ -102,7 +106,7 @@ pub struct Begin<'a> {
     pub parameters: &'a [(String, String)],
     /// Four random bytes for the run's id.
     pub random: [u8; 4],
-    /// Builds even if an unchanged image is young enough.
+    /// Builds even if an unchanged image could be taken.
     pub refresh: bool,
     /// Asks for the values of the template's secrets, before there is a run.
     pub secrets: Ask,
@@ -415,7 +419,7 @@ impl Engine {
     /// can't be called.
     pub async fn plan(&self, client: &Client, checked: &Checked) -> Result<Plan, Trouble> {
         let reuse = unchanged::outlook(client, checked, self.clock.now()).await?;
-        plan_with(&self.runtime, client, checked, reuse).await
+        plan_with(&self.runtime, client, checked, Some(reuse)).await
     }
 
     /// Begins a run: from here on it is in the journal and can be resumed.
@@ -486,6 +490,7 @@ impl Engine {
             copies: BTreeMap::new(),
             folder: PathBuf::new(),
             refresh: true,
+            reuses: false,
             verb: Some(begin.verb.clone()),
         };
         self.journal.begin(&run, json!(header)).await?;
@@ -544,6 +549,7 @@ impl Engine {
             copies,
             folder: begin.folder.to_owned(),
             refresh: begin.refresh,
+            reuses: true,
             verb,
         };
         self.journal.begin(&run, json!(header)).await?;

@@ -68,10 +68,10 @@ pub struct Manifest {
     pub regions: Vec<RegionImage>,
     /// What could not be undone, in words. Empty when nothing is left.
     pub left: Vec<String>,
-    /// What the image was built from, as a digest, where the template has `rebuild`.
+    /// What the image was built from, as a digest, where its source is an image.
     #[serde(default)]
     pub build_key: Option<String>,
-    /// Whether nothing was built, because an unchanged image was young enough.
+    /// Whether nothing was built, because an unchanged image was taken.
     #[serde(default)]
     pub unchanged: bool,
     /// Whether what the run has made stays, to be looked at.

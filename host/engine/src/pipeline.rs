@@ -53,7 +53,7 @@ pub(crate) struct Progress {
     pub imaged: Option<Imaged>,
     pub tested: Option<Tested>,
     pub distributed: Option<Distributed>,
-    /// What the image is built from, where the template has `rebuild`.
+    /// What the image is built from, where its source is one.
     pub build_key: Option<String>,
     /// Whether nothing was built.
     pub unchanged: bool,
@@ -392,7 +392,8 @@ async fn stages(
     progress: &mut Progress,
     on_failure: &OnFailure,
 ) -> Result<Halt, Stop> {
-    if work.checked.resolved.rebuild.is_some() {
+    let mut survey = None;
+    if work.reuses || work.checked.resolved.rebuild.is_some() {
         let looked = session
             .stage("unchanged", RECORDS, |scope| {
                 unchanged::run(scope, work, work.refresh)
@@ -404,10 +405,15 @@ async fn stages(
             progress.unchanged = true;
             return Ok(Halt::Done);
         }
+        // It was made for the name that an image has without one of its own.
+        let named = work.checked.resolved.image.name.is_some();
+        survey = looked.survey.filter(|_| !named);
     }
     let prepared = told(work, "prepare", Status::Preparing, async {
         session
-            .stage("prepare", RECORDS, |scope| prepare::run(scope, work))
+            .stage("prepare", RECORDS, |scope| {
+                prepare::run(scope, work, survey)
+            })
             .await
     })
     .await?;
@@ -448,7 +454,10 @@ async fn stages(
         let distributed = told(work, "distribute", Status::Distributing, async {
             session
                 .stage("distribute", RECORDS, |scope| {
-                    distribute::run(scope, work, &imaged, progress.build_key.as_deref())
+                    let key = progress.build_key.as_deref();
+                    // Other images bear it when they are kept.
+                    let key = key.filter(|_| !work.reuses);
+                    distribute::run(scope, work, &imaged, key)
                 })
                 .await
         })
@@ -463,7 +472,8 @@ async fn stages(
         session
             .stage(LAST, RECORDS, |scope| {
                 let distributed = progress.distributed.as_ref();
-                release::run(scope, work, &prepared, &tested, distributed)
+                let key = progress.build_key.as_deref().filter(|_| work.reuses);
+                release::run(scope, work, &prepared, &tested, distributed, key)
             })
             .await
     })

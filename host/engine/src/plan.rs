@@ -50,8 +50,7 @@ pub struct Plan {
     pub accounts: Vec<String>,
     /// The family that it would be put in.
     pub family: Option<String>,
-    /// Whether the build would be skipped, where the template has `rebuild` and
-    /// [`crate::Engine::plan`] was asked.
+    /// Whether the build would be skipped, where [`crate::Engine::plan`] was asked.
     pub reuse: Option<Reuse>,
 }
 

@@ -43,7 +43,7 @@
 //! distribute: { regions: [cn-hangzhou, ap-southeast-1] }
 //! on-test-failure: keep                   # or delete
 //! retain: { keep: 3 }                     # the newest images of this template, in each region
-//! rebuild: { max-age: 7d }                # an unchanged build younger than this is skipped
+//! rebuild: { max-age: 7d }                # an unchanged build with volatile parts younger than this is skipped
 //! on:                                     # on top of everything else, in one cloud only
 //!   aliyun:
 //!     instance: { vswitch: vsw-bp1, security-group: sg-bp1, spot: true }

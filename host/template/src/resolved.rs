@@ -51,8 +51,8 @@ pub struct Resolved {
     pub on_test_failure: OnTestFailure,
     /// How many images of this template are kept; without it, all.
     pub retain: Option<Retain>,
-    /// How old an unchanged build may be to be taken for this one; without it, every
-    /// build builds.
+    /// How old an unchanged build may be to be taken for this one, if it depends on the
+    /// outside; without it, one day.
     pub rebuild: Option<Rebuild>,
     pub(crate) source_file: Arc<SourceFile>,
 }

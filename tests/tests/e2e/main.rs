@@ -24,6 +24,7 @@ mod network;
 mod output;
 mod plan;
 mod repair;
+mod reuse;
 mod secrets;
 mod services;
 mod sharing;

@@ -61,7 +61,7 @@ while ($s->recv(my $asked, 512)) {
 "#;
 
 /// Runs `darkroom` on the machine that has nothing but the page and the name server.
-fn on_the_machine(house: &House, script: &str) -> Told {
+pub(crate) fn on_the_machine(house: &House, script: &str) -> Told {
     let inner = house.command(&[]);
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "sh", "-c", MACHINE, "sh"]);

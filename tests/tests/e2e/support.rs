@@ -20,7 +20,7 @@ pub(crate) const THERE: &str = "ap-southeast-1";
 const VERSION: &str = "2014-05-26";
 
 /// A command that has ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) code: i32,
     pub(crate) out: String,

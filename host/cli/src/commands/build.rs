@@ -51,7 +51,7 @@ pub(crate) struct Build {
     place: Where,
     #[command(flatten)]
     after: FailureArgs,
-    /// Build even if an unchanged image is young enough (`rebuild.max-age`)
+    /// Build even if an unchanged image is there that would be taken
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]

@@ -164,6 +164,7 @@ impl Engine {
             run: run.clone(),
             started: view.begun,
             refresh: header.refresh,
+            reuses: header.reuses,
             region,
             checked: &checked,
             runtime: &self.runtime,

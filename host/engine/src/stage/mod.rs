@@ -43,8 +43,10 @@ use crate::role::RoleRecord;
 pub(crate) struct Work<'a> {
     pub run: RunId,
     pub started: Timestamp,
-    /// Whether the image is built even if an unchanged one is young enough.
+    /// Whether the image is built even if an unchanged one could be taken.
     pub refresh: bool,
+    /// Whether an unchanged image is looked for whatever the template says.
+    pub reuses: bool,
     pub region: RegionId,
     pub checked: &'a Checked,
     pub runtime: &'a Runtime,

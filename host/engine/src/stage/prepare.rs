@@ -29,12 +29,19 @@ pub(crate) struct Prepared {
     pub source: Option<UndoKey>,
 }
 
-/// Runs the stage.
-pub(crate) async fn run(scope: Scope, work: &Work<'_>) -> Result<Prepared, Stop> {
+/// Runs the stage. What an earlier stage has seen of the cloud isn't looked at again.
+pub(crate) async fn run(
+    scope: Scope,
+    work: &Work<'_>,
+    survey: Option<Survey>,
+) -> Result<Prepared, Stop> {
     let query = Query::of(&work.checked.resolved, work.image_name()).map_err(Stop::Failed)?;
     let source = query.source.clone();
-    let mut survey: Survey = serde_json::from_value(scope.run(Operation::Survey { query }).await?)
-        .map_err(|error| Stop::Failed(Trouble::internal("Survey", &error)))?;
+    let mut survey: Survey = match survey {
+        Some(survey) => survey,
+        None => serde_json::from_value(scope.run(Operation::Survey { query }).await?)
+            .map_err(|error| Stop::Failed(Trouble::internal("Survey", &error)))?,
+    };
     let mut temporary = None;
     if source.is_no_image() {
         let (facts, undo) = source::make(&scope, work, &source, &survey.image).await?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::distribute::Distributed;
 use super::prepare::Prepared;
 use super::test::Tested;
-use super::{Work, retain};
+use super::{Work, retain, unchanged};
 use crate::event::{Kind, Level};
 use crate::operation::Condition;
 use crate::{Scope, Stop};
@@ -38,12 +38,16 @@ pub(crate) async fn run(
     prepared: &Prepared,
     tested: &Tested,
     distributed: Option<&Distributed>,
+    build_key: Option<&str>,
 ) -> Result<Released, Stop> {
     let mut released = Released::default();
     if let Some(distributed) = distributed {
         scope.keep_all(&distributed.undo()).await?;
         darkroom_failpoint::reach("engine.kept").await;
         retain::release(&scope, work, distributed).await?;
+        if let Some(key) = build_key {
+            marked(&scope, work, distributed, key).await?;
+        }
         if let Some(retain) = &work.checked.resolved.retain {
             released.retired = retain::run(&scope, work, distributed, retain.keep).await?;
         }
@@ -65,6 +69,28 @@ pub(crate) async fn run(
         undone(&scope, work, "the temporary network", &network.undo).await?;
     }
     Ok(released)
+}
+
+/// Marks the images as what comes of this build. Before they are kept another run could
+/// take one that is discarded yet.
+async fn marked(
+    scope: &Scope,
+    work: &Work<'_>,
+    distributed: &Distributed,
+    key: &str,
+) -> Result<(), Stop> {
+    for one in distributed.regions.iter().filter(|one| one.error.is_none()) {
+        match unchanged::mark(scope, one, key).await {
+            Err(Stop::Failed(trouble)) => {
+                let region = &one.region;
+                let text =
+                    format!("the image in {region} can't be marked, and is built again: {trouble}");
+                warn(work, &text);
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// Deletes an instance and waits until it is gone.

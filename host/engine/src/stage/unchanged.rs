@@ -1,14 +1,16 @@
 //! Unchanged: whether an image that is there already is what would be built.
 //!
-//! Only where the template has `rebuild`. An image bears the key of its build from the
-//! moment at which it is published; one with the same key, young enough and in every
-//! region, is taken for the one that would be built.
+//! An image bears the key of its build from the moment at which it is kept; one with the
+//! same key in every region is taken for the one that would be built. How old it may be
+//! depends on what it was built from: a component that says that its result depends on the
+//! outside, and a `run`, which can't say that it doesn't, are good for `rebuild.max-age`;
+//! without either an image is as good on the last day as on the first. What an instance or
+//! a snapshot holds may have changed at any time, so that such a build is never skipped.
 
 use darkroom_ecs::action::{Action as _, DescribeImages, Image, ImageStatus, TagResources};
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::RegionId;
 use darkroom_journal::Failure;
-use darkroom_template::Rebuild;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,6 +26,13 @@ use crate::tags;
 use crate::trouble::{Trouble, of_call};
 use crate::{Scope, Stop, answer};
 
+/// How old an image may be whose build depends on the outside, where the template doesn't
+/// say it.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// How many of the things that depend on the outside are named.
+const NAMED: usize = 3;
+
 /// What the stage leaves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Looked {
@@ -31,6 +40,9 @@ pub(crate) struct Looked {
     pub key: Option<String>,
     /// The images that are there, in each region; none where there must be a build.
     pub found: Option<Distributed>,
+    /// What there is in the cloud; none where it has not been looked at.
+    #[serde(default)]
+    pub survey: Option<Survey>,
 }
 
 /// Runs the stage.
@@ -38,15 +50,12 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
     // Under a name that is free: the template's own may be that of the image to be found.
     let name = format!("{}-{}", work.checked.name(), work.run);
     let query = Query::of(&work.checked.resolved, name).map_err(Stop::Failed)?;
-    let nothing = Looked {
-        key: None,
-        found: None,
-    };
-    let Some(rebuild) = work.checked.resolved.rebuild else {
-        return Ok(nothing);
-    };
     if query.source.is_no_image() {
-        return Ok(nothing);
+        return Ok(Looked {
+            key: None,
+            found: None,
+            survey: None,
+        });
     }
     let regions = query.regions.clone();
     let survey: Survey = serde_json::from_value(scope.run(Operation::Survey { query }).await?)
@@ -55,6 +64,7 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
     let built = Looked {
         key: Some(key.clone()),
         found: None,
+        survey: Some(survey),
     };
     if refresh {
         return Ok(built);
@@ -64,31 +74,22 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
         .as_str()
         .and_then(|text| text.parse().ok())
         .unwrap_or(Timestamp::UNIX_EPOCH);
-    let most = most(rebuild);
+    let terms = Terms::of(work.checked);
     let mut placed = Vec::new();
     for region in regions {
         let look = scope.scope(region.as_str());
         let Some((image, age)) = newest(&look, &region, &key, now).await? else {
             return Ok(built);
         };
-        if age > most {
-            tell(
-                work,
-                format!(
-                    "image {} is unchanged, but {} old: it is built again",
-                    image.image_id,
-                    in_words(age)
-                ),
-            );
+        let reuse = terms.judge(&region, &image, age);
+        if !reuse.skipped {
+            tell(work, format!("{}: it is built again", reuse.why));
             return Ok(built);
         }
+        let why = reuse.why;
         tell(
             work,
-            format!(
-                "image {} in {region} is unchanged and only {} old, so that nothing is built; `--refresh` builds it all the same",
-                image.image_id,
-                in_words(age)
-            ),
+            format!("nothing is built: {why}; `--refresh` builds it all the same"),
         );
         placed.push(Placed {
             region,
@@ -100,8 +101,8 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
         });
     }
     Ok(Looked {
-        key: Some(key),
         found: Some(Distributed { regions: placed }),
+        ..built
     })
 }
 
@@ -140,9 +141,70 @@ fn youngest(found: Vec<Image>, now: Timestamp) -> Option<(Image, SignedDuration)
     aged.min_by_key(|(_, age)| *age)
 }
 
-/// How old an image may be.
-fn most(rebuild: Rebuild) -> SignedDuration {
-    SignedDuration::try_from(rebuild.max_age).unwrap_or(SignedDuration::MAX)
+/// What decides whether an unchanged image is taken.
+struct Terms {
+    /// What depends on the outside, as people know it.
+    volatile: Vec<String>,
+    /// How old an image with such parts may be.
+    most: SignedDuration,
+}
+
+impl Terms {
+    fn of(checked: &Checked) -> Self {
+        let most = checked.resolved.rebuild.map(|rebuild| {
+            SignedDuration::try_from(rebuild.max_age).unwrap_or(SignedDuration::MAX)
+        });
+        Self {
+            volatile: checked.volatile(),
+            most: most.unwrap_or(MAX_AGE),
+        }
+    }
+
+    /// What an unchanged image of this age comes to.
+    fn judge(&self, region: &RegionId, image: &Image, age: SignedDuration) -> Reuse {
+        let (id, old) = (&image.image_id, in_words(age));
+        let since = match image.tags.get(tags::RUN) {
+            Some(run) => format!(" since run {run}"),
+            None => String::new(),
+        };
+        let unchanged = format!("image {id} in {region} is unchanged{since}");
+        if self.volatile.is_empty() {
+            let why = format!(
+                "{unchanged}, {old} ago, and nothing in it depends on more than what it is built from"
+            );
+            return Reuse { skipped: true, why };
+        }
+        let skipped = age <= self.most;
+        let (but, than) = if skipped {
+            (" and", "not longer than")
+        } else {
+            (", but", "longer than")
+        };
+        let (depend, was) = match self.volatile.len() {
+            1 => ("depends", "was"),
+            _ => ("depend", "were"),
+        };
+        let why = format!(
+            "{unchanged}{but} {} {depend} on the outside and {was} last built {old} ago, {than} the {} of `rebuild.max-age`",
+            self.named(),
+            in_words(self.most)
+        );
+        Reuse { skipped, why }
+    }
+
+    fn named(&self) -> String {
+        let named = self.volatile.len().min(NAMED);
+        let others = self.volatile.len() - named;
+        let mut names = self.volatile[..named].to_vec();
+        if others > 0 {
+            names.push(format!("{others} more"));
+        }
+        match names.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, before)) => format!("{} and {last}", before.join(", ")),
+            None => String::new(),
+        }
+    }
 }
 
 /// Whether a build would be skipped, for a plan.
@@ -155,7 +217,7 @@ pub struct Reuse {
 }
 
 impl Reuse {
-    fn built(why: impl Into<String>) -> Self {
+    pub(crate) fn built(why: impl Into<String>) -> Self {
         Self {
             skipped: false,
             why: why.into(),
@@ -163,8 +225,7 @@ impl Reuse {
     }
 }
 
-/// What [`run`] would find at this time; none where the template has no `rebuild`. The
-/// cloud is only asked what is there.
+/// What [`run`] would find at this time. The cloud is only asked what is there.
 ///
 /// # Errors
 /// What is wrong with the inputs, or why the cloud can't be asked.
@@ -172,62 +233,40 @@ pub(crate) async fn outlook(
     client: &Client,
     checked: &Checked,
     now: Timestamp,
-) -> Result<Option<Reuse>, Trouble> {
-    let Some(rebuild) = checked.resolved.rebuild else {
-        return Ok(None);
-    };
+) -> Result<Reuse, Trouble> {
     // As in `run`, under a name that is free.
     let name = format!("{}-{}", checked.name(), crate::plan::RUN);
     let query = Query::of(&checked.resolved, name)?;
     if query.source.is_no_image() {
         let why = "what an instance or a snapshot holds may have changed";
-        return Ok(Some(Reuse::built(why)));
+        return Ok(Reuse::built(why));
     }
     let failed = |failure| match failure {
         Failure::Final(trouble) | Failure::Unavailable(trouble) => trouble,
     };
     let survey = survey::look(client, &query).await.map_err(failed)?;
     let key = checked.build_key(survey.image.id.as_str());
+    let terms = Terms::of(checked);
     let mut whys = Vec::new();
     for region in &query.regions {
         let found = client.call(region, &search(region, &key)).await;
         let found = found
             .map_err(|error| failed(of_call(DescribeImages::NAME, region.as_str(), &error)))?;
-        let reuse = judged(region, youngest(found.images.image, now), most(rebuild));
+        let Some((image, age)) = youngest(found.images.image, now) else {
+            return Ok(Reuse::built(format!(
+                "no image in {region} is of this very build"
+            )));
+        };
+        let reuse = terms.judge(region, &image, age);
         if !reuse.skipped {
-            return Ok(Some(reuse));
+            return Ok(reuse);
         }
         whys.push(reuse.why);
     }
-    Ok(Some(Reuse {
+    Ok(Reuse {
         skipped: true,
         why: whys.join("; "),
-    }))
-}
-
-/// What the youngest image of a region comes to.
-fn judged(
-    region: &RegionId,
-    found: Option<(Image, SignedDuration)>,
-    most: SignedDuration,
-) -> Reuse {
-    let Some((image, age)) = found else {
-        return Reuse::built(format!("no image in {region} is of this very build"));
-    };
-    let (id, old) = (&image.image_id, in_words(age));
-    if age > most {
-        return Reuse::built(format!(
-            "image {id} in {region} is unchanged, but {old} old"
-        ));
-    }
-    let since = match image.tags.get(tags::RUN) {
-        Some(run) => format!("unchanged since run {run}"),
-        None => "unchanged".into(),
-    };
-    Reuse {
-        skipped: true,
-        why: format!("{since}: image {id} in {region} is {old} old"),
-    }
+    })
 }
 
 fn tell(work: &Work<'_>, text: String) {
@@ -293,33 +332,39 @@ mod tests {
         }
     }
 
+    fn terms(volatile: &[&str], hours: i64) -> Terms {
+        Terms {
+            volatile: volatile.iter().map(ToString::to_string).collect(),
+            most: SignedDuration::from_hours(hours),
+        }
+    }
+
     #[test]
-    fn a_plan_says_whether_a_build_would_be_skipped_and_why() {
+    fn only_what_depends_on_the_outside_grows_old() {
         let now = "2026-01-02T00:00:00Z".parse().unwrap();
         let region = "cn-hangzhou".parse().unwrap();
-        let judged = |images, hours| {
-            judged(
-                &region,
-                youngest(images, now),
-                SignedDuration::from_hours(hours),
-            )
-        };
         let good = || image("m-1", "2026-01-01T00:00:00Z", &[(tags::RUN, "r1")]);
         let failed = image("m-2", "2026-01-01T23:00:00Z", &[(tags::FAILED, "true")]);
-        let skipped = judged(vec![failed.clone(), good()], 24);
-        assert!(skipped.skipped);
+        assert!(youngest(vec![failed.clone()], now).is_none());
+        let (image, age) = youngest(vec![failed, good()], now).unwrap();
+        let judge = |terms: Terms| terms.judge(&region, &image, age);
+        let quiet = judge(terms(&[], 1));
+        assert!(quiet.skipped);
         assert_eq!(
-            skipped.why,
-            "unchanged since run r1: image m-1 in cn-hangzhou is 24 hours old"
+            quiet.why,
+            "image m-1 in cn-hangzhou is unchanged since run r1, 24 hours ago, and nothing in it depends on more than what it is built from"
         );
-        let old = judged(vec![good()], 23);
+        let young = judge(terms(&["darkroom:packages"], 24));
+        assert!(young.skipped);
         assert_eq!(
-            old,
-            Reuse::built("image m-1 in cn-hangzhou is unchanged, but 24 hours old")
+            young.why,
+            "image m-1 in cn-hangzhou is unchanged since run r1 and darkroom:packages depends on the outside and was last built 24 hours ago, not longer than the 24 hours of `rebuild.max-age`"
         );
+        let old = judge(terms(&["a", "b", "c", "d", "e"], 23));
+        assert!(!old.skipped);
         assert_eq!(
-            judged(vec![failed], 24),
-            Reuse::built("no image in cn-hangzhou is of this very build")
+            old.why,
+            "image m-1 in cn-hangzhou is unchanged since run r1, but a, b, c and 2 more depend on the outside and were last built 24 hours ago, longer than the 23 hours of `rebuild.max-age`"
         );
     }
 }

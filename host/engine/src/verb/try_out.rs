@@ -56,7 +56,7 @@ async fn stages(
 ) -> Result<Halt, Stop> {
     let prepared = told(work, "prepare", Status::Preparing, async {
         session
-            .stage("prepare", 1, |scope| prepare::run(scope, work))
+            .stage("prepare", 1, |scope| prepare::run(scope, work, None))
             .await
     })
     .await?;

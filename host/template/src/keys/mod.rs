@@ -84,7 +84,7 @@ pub(crate) const TEMPLATE: Keys = Keys {
         },
         Key {
             name: "rebuild",
-            about: "When an unchanged build is skipped.",
+            about: "How long an unchanged build is good that depends on the outside.",
             shape: Shape::Section(&REBUILD),
         },
         Key {
@@ -612,7 +612,8 @@ pub(crate) const REBUILD: Keys = Keys {
     one_of: &[],
     known: &[Key {
         name: "max-age",
-        about: "The oldest build that is taken for this one, such as `7d`.",
+        about: "The oldest build with volatile parts that is taken for this one, such as `7d`; \
+                without it `1d`.",
         shape: Shape::Text(keeping::DURATION_PATTERN),
     }],
     unsupported: &[],

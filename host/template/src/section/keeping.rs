@@ -98,7 +98,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
     if seconds == 0 {
         return Err(
-            "it must be more than nothing; to build each time, remove `rebuild`".to_owned(),
+            "it must be more than nothing; to build each time, give `--refresh`".to_owned(),
         );
     }
     if seconds > LONGEST_AGE {
