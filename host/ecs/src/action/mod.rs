@@ -40,6 +40,7 @@ mod describe_instances;
 mod describe_invocation_results;
 mod describe_invocations;
 mod describe_nat_gateways;
+mod describe_price;
 mod describe_regions;
 mod describe_security_group_attribute;
 mod describe_security_groups;
@@ -121,6 +122,7 @@ pub use describe_nat_gateways::{
     DescribeNatGateways, DescribeNatGatewaysResponse, NatAddress, NatAddresses, NatGateway,
     NatGateways,
 };
+pub use describe_price::{DescribePrice, DescribePriceResponse, Price, PriceInfo, SystemDiskPrice};
 pub use describe_regions::{DescribeRegions, DescribeRegionsResponse, Region, Regions};
 pub use describe_security_group_attribute::{
     DescribeSecurityGroupAttribute, DescribeSecurityGroupAttributeResponse, Permission, Permissions,
@@ -240,6 +242,7 @@ actions! {
     DescribeAvailableResource DescribeAvailableResourceResponse false;
     DescribeInstanceTypes DescribeInstanceTypesResponse false;
     DescribeSpotPriceHistory DescribeSpotPriceHistoryResponse false;
+    DescribePrice DescribePriceResponse false;
     DescribeImages DescribeImagesResponse false;
     DescribeImageFromFamily DescribeImageFromFamilyResponse false;
     CreateVpc CreateVpcResponse true VPC_VERSION;

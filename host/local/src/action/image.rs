@@ -26,7 +26,7 @@ use crate::state::store::StoreError;
 use crate::state::{layers, ledger};
 
 /// The size of the public images' disk in GiB.
-const BASE_SIZE: u32 = 20;
+pub(super) const BASE_SIZE: u32 = 20;
 
 pub(super) fn not_found(id: &ImageId) -> Fault {
     Fault::missing(

@@ -153,7 +153,7 @@ macro_rules! table {
 table! {
     GetCallerIdentity DescribeAccountAttributes
     DescribeRegions DescribeZones DescribeAvailableResource DescribeInstanceTypes
-    DescribeSpotPriceHistory
+    DescribeSpotPriceHistory DescribePrice
     CreateVpc DescribeVpcs DeleteVpc CreateVSwitch DescribeVSwitches DeleteVSwitch
     CreateSecurityGroup ModifySecurityGroupPolicy DescribeSecurityGroups DeleteSecurityGroup
     DescribeSecurityGroupAttribute DescribeNatGateways

@@ -4,10 +4,10 @@ use darkroom_ecs::action::{
     AvailableDiskCategories, AvailableInstanceTypes, AvailableResource, AvailableResourceCreation,
     AvailableResources, AvailableZone, AvailableZones, DescribeAvailableResource,
     DescribeAvailableResourceResponse, DescribeInstanceTypes, DescribeInstanceTypesResponse,
-    DescribeRegions, DescribeRegionsResponse, DescribeSpotPriceHistory,
-    DescribeSpotPriceHistoryResponse, DescribeZones, DescribeZonesResponse, InstanceType,
-    InstanceTypes, Region, Regions, SpotPrice, SpotPrices, SupportedResource, SupportedResources,
-    Zone, Zones,
+    DescribePrice, DescribePriceResponse, DescribeRegions, DescribeRegionsResponse,
+    DescribeSpotPriceHistory, DescribeSpotPriceHistoryResponse, DescribeZones,
+    DescribeZonesResponse, InstanceType, InstanceTypes, Price, PriceInfo, Region, Regions,
+    SpotPrice, SpotPrices, SupportedResource, SupportedResources, Zone, Zones,
 };
 use darkroom_ecs::error::ErrorCode;
 
@@ -155,7 +155,7 @@ impl Serve for DescribeSpotPriceHistory {
         }
         let mut zones = catalogue::zones(&self.region_id);
         zones.retain(|zone| self.zone_id.as_ref().is_none_or(|wanted| wanted == zone));
-        let yuan = f64::from(u32::try_from(kind.price).unwrap_or(u32::MAX)) / 1e6;
+        let yuan = yuan(kind.price);
         let price = |zone_id| SpotPrice {
             zone_id,
             instance_type: kind.id.to_owned(),
@@ -173,6 +173,56 @@ impl Serve for DescribeSpotPriceHistory {
             ..DescribeSpotPriceHistoryResponse::default()
         })
     }
+}
+
+/// Of this cloud's own list: what a month of it would come to at Alibaba Cloud is another
+/// matter.
+impl Serve for DescribePrice {
+    async fn serve(self, _cx: &Context) -> Result<DescribePriceResponse, Fault> {
+        let is =
+            |given: &Option<String>, only: &str| given.as_deref().is_none_or(|one| one == only);
+        if !is(&self.resource_type, "instance") {
+            return Err(Fault::unsupported("ResourceType"));
+        }
+        if !is(&self.price_unit, "Hour") {
+            return Err(Fault::unsupported("PriceUnit"));
+        }
+        let wanted = self
+            .instance_type
+            .ok_or_else(|| Fault::missing_parameter("InstanceType"))?;
+        let kind = catalogue::instance_type(&wanted).ok_or_else(|| {
+            Fault::missing(
+                ErrorCode::InvalidInstanceTypeNotFound,
+                format!("The specified InstanceType {wanted} does not exist."),
+            )
+        })?;
+        let disk = self.system_disk.unwrap_or_default();
+        let size = disk.size.unwrap_or(super::image::BASE_SIZE);
+        let spot = self
+            .spot_strategy
+            .is_some_and(|strategy| strategy != "NoSpot");
+        let share = if spot { SPOT_SHARE } else { 1.0 };
+        let disk = yuan(catalogue::DISK_PRICE * u64::from(size));
+        let each = yuan(kind.price) * share + disk;
+        let count = self.amount.unwrap_or(1).max(1) * self.period.unwrap_or(1).max(1);
+        let full = (yuan(kind.price) + disk) * f64::from(count);
+        let paid = each * f64::from(count);
+        Ok(DescribePriceResponse {
+            price_info: PriceInfo {
+                price: Price {
+                    currency: "CNY".to_owned(),
+                    original_price: full,
+                    discount_price: full - paid,
+                    trade_price: paid,
+                },
+            },
+            ..DescribePriceResponse::default()
+        })
+    }
+}
+
+fn yuan(millionths: u64) -> f64 {
+    f64::from(u32::try_from(millionths).unwrap_or(u32::MAX)) / 1e6
 }
 
 impl Serve for DescribeAvailableResource {
