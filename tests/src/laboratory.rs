@@ -201,6 +201,7 @@ impl Laboratory {
                     parameters: &[],
                     random: self.begun.fetch_add(1, Ordering::Relaxed).to_be_bytes(),
                     refresh: true,
+                    layers: false,
                     secrets: darkroom_engine::secret::none(),
                 },
             )

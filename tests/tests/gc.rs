@@ -58,6 +58,7 @@ async fn begin(lab: &Laboratory, engine: &Engine, number: u32) -> RunId {
         parameters: &[],
         random: number.to_be_bytes(),
         refresh: false,
+        layers: false,
         secrets: darkroom_engine::secret::none(),
     };
     engine.begin(&checked, &begin).await.unwrap()

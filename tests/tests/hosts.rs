@@ -68,6 +68,7 @@ impl Host {
             parameters: &[],
             random: [1, 2, 3, 4],
             refresh: false,
+            layers: false,
             secrets: darkroom_engine::secret::none(),
         };
         self.engine.begin(&checked, &begin).await.unwrap()

@@ -30,10 +30,14 @@ distribute: { regions: [cn-hangzhou, cn-beijing], accounts: ['2000000000000002']
 
 /// A house whose cloud is simulated and whose components are the guest's.
 fn house() -> House {
+    house_of(TEMPLATE)
+}
+
+fn house_of(template: &str) -> House {
     let house = House::new(Driver::Sim);
     let runtime = Runtime::new(Config::default()).unwrap();
     guests::system_folder(&runtime, &house.path("components"));
-    house.write("image.yaml", TEMPLATE);
+    house.write("image.yaml", template);
     house.succeed(&["image", "list"]);
     let server = house.server();
     let rules =
@@ -150,6 +154,33 @@ fn killed_after_a_stage() {
     sweep("journal.stage", 1, 2);
 }
 
+/// Each layer is made once, and stays when it is whole, also of a run that is cancelled.
+#[test]
+fn killed_while_a_layer_is_kept() {
+    let template = format!("{TEMPLATE}checkpoint: true\n");
+    let reference = house_of(&template);
+    reference.succeed(&["build"]);
+    let wanted = books(&reference);
+    // The image, and what the component and the script have come to.
+    assert_eq!(wanted.1["CreateImage"], 3);
+    for (point, count) in [
+        ("engine.layer", 1),
+        ("engine.layer", 2),
+        ("engine.kept-layer", 2),
+    ] {
+        let house = house_of(&template);
+        assert!(killed(&house, point, count));
+        house.succeed(&["resume", "last"]);
+        assert_eq!(house.manifest()["status"], "SUCCESS", "{point}@{count}");
+        assert_eq!(books(&house), wanted, "{point}@{count}");
+    }
+    let house = house_of(&template);
+    assert!(killed(&house, "engine.layer", 2));
+    house.run(&["runs", "cancel", "last"]);
+    let kept = [("image".to_owned(), 1), ("snapshot".to_owned(), 1)];
+    assert_eq!(books(&house).0, BTreeMap::from(kept));
+}
+
 /// Only the image knows its snapshots.
 #[test]
 fn killed_between_an_image_and_its_snapshots() {
@@ -175,8 +206,8 @@ fn killed_while_a_failed_run_cleans_up() {
     let name = house.path("components/all-roles.wasm");
     let good = std::fs::read(&name).unwrap();
     std::fs::write(&name, guests::trapping(&runtime)).unwrap();
-    // The third record is the verdict, after those of prepare and repair.
-    assert!(killed(&house, "journal.stage", 3));
+    // The fourth record is the verdict, after those of unchanged, prepare and repair.
+    assert!(killed(&house, "journal.stage", 4));
     let runs = house.path("state/runs");
     let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap();
     for kept in std::fs::read_dir(run.path().join("components")).unwrap() {
@@ -218,8 +249,8 @@ fn killed_and_cancelled_after_the_images_are_kept() {
 #[test]
 fn killed_and_cancelled_before_the_images_are_kept() {
     let house = house();
-    // The sixth record is the distribution's.
-    assert!(killed(&house, "journal.stage", 6));
+    // The seventh record is the distribution's.
+    assert!(killed(&house, "journal.stage", 7));
     house.run(&["runs", "cancel", "last"]);
     let manifest = house.manifest();
     assert_eq!(manifest["status"], "CANCELLED");

@@ -250,6 +250,7 @@ impl Site {
             parameters: &subject.parameters,
             random: number.to_be_bytes(),
             refresh: true,
+            layers: false,
             secrets: Arc::clone(&subject.secrets),
         };
         Ok(self.engine().await?.begin(&subject.checked, &begin).await?)

@@ -10,11 +10,14 @@ use darkroom_engine::cloud::Pace;
 use darkroom_engine::manifest::Manifest;
 use darkroom_engine::{Drive, Engine, EngineError, Outcome, Status, Trouble, event};
 use darkroom_journal::{FindError, LockError, RunId, SystemClock};
+use darkroom_local::DriverKind;
+use darkroom_local::files::ServerFile;
 use darkroom_runtime::{Config, Runtime, RuntimeError};
 use darkroom_template::Cloud;
 use serde_json::json;
 
 use crate::cloud::access::Access;
+use crate::cloud::local_admin::Admin;
 use crate::driving::Driving;
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
@@ -112,6 +115,19 @@ pub(crate) async fn cloud(settings: &Settings, roots: &Roots) -> Result<(Client,
         Cloud::Aliyun => Pace::REMOTE,
     };
     Ok((access.client(), pace))
+}
+
+/// Whether layers of a build are kept unasked: where instances are real and images cost
+/// nothing but disk.
+pub(crate) async fn keeps_layers(settings: &Settings, roots: &Roots) -> bool {
+    if settings.cloud != Cloud::Local {
+        return false;
+    }
+    let Ok(Some(server)) = ServerFile::read(&roots.local) else {
+        return false;
+    };
+    let told = Admin::new(&server).ping().await;
+    told.is_ok_and(|told| told.driver == DriverKind::Sandbox.as_str())
 }
 
 /// Four random bytes for a run's id.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use darkroom_contract::{FileContent, Inputs, Language, PathPart, Role, Step, StepKind, sha256};
+use darkroom_contract::{FileContent, Inputs, Language, PathPart, Role, Step, StepKind};
 use darkroom_runtime::{Component, Runtime};
 use darkroom_template::lock::{Lock, Pinning, Used};
 use darkroom_template::{
@@ -18,11 +18,6 @@ use crate::carry::Material;
 use crate::components::{Shelf, short, written};
 use crate::copied::{Copied, target};
 use crate::role::Part;
-use crate::stage::unchanged;
-
-/// The version of the contract between host and components: with another one the same
-/// components may do something else.
-const CONTRACT: &str = "0.1.0";
 
 /// A template, ready to be planned and built.
 pub struct Checked {
@@ -119,48 +114,12 @@ impl Checked {
         &self.resolved.name.value
     }
 
-    /// What a build of this template on this source image depends on, as a digest.
-    pub(crate) fn build_key(&self, source: &str) -> String {
-        let part = |part: &BuildPart| match part {
-            BuildPart::Component(part) => part.identity(),
-            BuildPart::Own(own) => json!({
-                "step": own.step,
-                "copied": own.copied.as_ref().map(|copied| sha256(&copied.bytes)),
-            }),
-        };
-        let text = said(&self.text);
-        unchanged::key_of(&json!({
-            "contract": CONTRACT,
-            "source": source,
-            "template": text,
-            "parameters": self.resolved.parameters,
-            "repair": self.repair.as_ref().map(Part::identity),
-            "build": self.build.iter().map(part).collect::<Vec<_>>(),
-            "generalize": self.generalize.identity(),
-            "test": self.test.iter().map(part).collect::<Vec<_>>(),
-        }))
-    }
-
-    /// What the build depends on beside its key, as people know it: components that say so,
-    /// and scripts of the template's own, which can't say that they don't. Tests change no
-    /// image.
-    pub(crate) fn volatile(&self) -> Vec<String> {
-        let declared = |part: &Part| {
-            let volatile = part.component.description().volatile;
-            volatile.then(|| part.label.clone())
-        };
-        let item = |part: &BuildPart| match part {
-            BuildPart::Component(part) => declared(part),
-            BuildPart::Own(own) => match own.step.kind {
-                StepKind::Shell { .. } => Some(format!("`run: {}`", own.step.name)),
-                _ => None,
-            },
-        };
-        let repair = self.repair.iter().filter_map(declared);
-        let mut found: Vec<String> = repair.chain(self.build.iter().filter_map(item)).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        found.retain(|one| seen.insert(one.clone()));
-        found
+    /// The paths of the items of `build`, as events name them.
+    pub(crate) fn item_paths(&self) -> Vec<String> {
+        let parts = self.build.iter().enumerate();
+        parts
+            .map(|(index, part)| format!("build/{}", segment(index, part.label())))
+            .collect()
     }
 
     /// The components that a lock pins, as they are here.
@@ -570,27 +529,6 @@ fn requirement(reference: &UsesRef) -> Option<&str> {
 
 fn script(name: &'static str, run: &Run) -> BuildPart {
     BuildPart::Own(Own::script(name, run.title(), &run.script, run.env.clone()))
-}
-
-/// The keys at the top of a template that say nothing of the image.
-const NOT_OF_THE_IMAGE: [&str; 4] = ["checkpoint", "on-test-failure", "rebuild", "retain"];
-
-/// The lines of a template that say something of the image: neither comments nor empty
-/// lines are a change, nor is how long an image is good or kept.
-fn said(text: &str) -> Vec<&str> {
-    let mut left_out = false;
-    let lines = text.lines().map(str::trim_end);
-    let lines = lines.filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
-    lines
-        .filter(|line| {
-            // What belongs to a key at the top is indented, or a list under it.
-            if !line.starts_with([' ', '\t', '-']) {
-                let key = line.split(':').next().unwrap_or_default();
-                left_out = NOT_OF_THE_IMAGE.contains(&key);
-            }
-            !left_out
-        })
-        .collect()
 }
 
 /// The name under which an item stands in paths: `1-packages`.

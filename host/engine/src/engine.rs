@@ -27,6 +27,7 @@ use crate::cloud::Pace;
 use crate::components::{KeptCopy, Packages, Shelf};
 use crate::event::{ImageOf, Status, Watcher};
 use crate::folder::{RunFolder, private};
+use crate::forecast::Grounds;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, plan_with};
 use crate::secret::{Ask, SecretError, Vault};
@@ -79,6 +80,9 @@ pub struct Header {
     /// versions do it only where there is a `rebuild`.
     #[serde(default)]
     pub reuses: bool,
+    /// Whether layers are kept and used where the template doesn't say it.
+    #[serde(default)]
+    pub layers: bool,
     /// What is done to an image; none where one is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verb: Option<ImageVerb>,
@@ -108,6 +112,9 @@ pub struct Begin<'a> {
     pub random: [u8; 4],
     /// Builds even if an unchanged image could be taken.
     pub refresh: bool,
+    /// Keeps a layer at the end of each item of `build`, and begins from one, where the
+    /// template doesn't say it (`checkpoint`): where images cost next to nothing.
+    pub layers: bool,
     /// Asks for the values of the template's secrets, before there is a run.
     pub secrets: Ask,
 }
@@ -412,14 +419,49 @@ impl Engine {
         check(&self.runtime, text, with)
     }
 
-    /// Plans a checked template, and says whether a build now would be skipped.
+    /// Plans a checked template, and says whether a build now would be skipped, where it
+    /// would begin, how long it would take and what it would cost. `layers` as for
+    /// [`Begin::layers`].
     ///
     /// # Errors
     /// What is wrong with the inputs, why the cloud can't be asked, or why a component
     /// can't be called.
-    pub async fn plan(&self, client: &Client, checked: &Checked) -> Result<Plan, Trouble> {
-        let reuse = unchanged::outlook(client, checked, self.clock.now()).await?;
-        plan_with(&self.runtime, client, checked, Some(reuse)).await
+    pub async fn plan(
+        &self,
+        client: &Client,
+        checked: &Checked,
+        layers: bool,
+    ) -> Result<Plan, Trouble> {
+        let now = self.clock.now();
+        let reuse = unchanged::outlook(client, checked, now).await?;
+        let earlier = self.earlier(checked).await;
+        let grounds = Grounds {
+            client,
+            checked,
+            layers,
+            earlier: &earlier,
+            now,
+        };
+        plan_with(&self.runtime, client, checked, Some((reuse, grounds))).await
+    }
+
+    /// The manifests of the template's runs on its cloud, newest first; those that can't be
+    /// read say nothing.
+    async fn earlier(&self, checked: &Checked) -> Vec<Manifest> {
+        const READ: usize = 20;
+        let runs = self.runs().await.unwrap_or_default();
+        let of_template = runs.into_iter().filter(|view| {
+            let header = &view.header;
+            view.status.is_some()
+                && header.verb.is_none()
+                && header.template == checked.name()
+                && header.cloud == checked.resolved.cloud.word()
+        });
+        let read = |view: RunView| {
+            let text = self.folder(&view.run).read(crate::manifest::FILE).ok()?;
+            serde_json::from_slice(&text).ok()
+        };
+        of_template.take(READ).filter_map(read).collect()
     }
 
     /// Begins a run: from here on it is in the journal and can be resumed.
@@ -465,6 +507,7 @@ impl Engine {
                 parameters: &[],
                 random: begin.random,
                 refresh: true,
+                layers: false,
                 secrets: crate::secret::none(),
             };
             let verb = Some(begin.verb.clone());
@@ -491,6 +534,7 @@ impl Engine {
             folder: PathBuf::new(),
             refresh: true,
             reuses: false,
+            layers: false,
             verb: Some(begin.verb.clone()),
         };
         self.journal.begin(&run, json!(header)).await?;
@@ -550,6 +594,7 @@ impl Engine {
             folder: begin.folder.to_owned(),
             refresh: begin.refresh,
             reuses: true,
+            layers: begin.layers,
             verb,
         };
         self.journal.begin(&run, json!(header)).await?;

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::event::Status;
 use crate::role::RoleRecord;
+pub use crate::stage::layers::Layer;
 use crate::survey::ImageFacts;
 use crate::trouble::Trouble;
 
@@ -71,9 +72,16 @@ pub struct Manifest {
     /// What the image was built from, as a digest, where its source is an image.
     #[serde(default)]
     pub build_key: Option<String>,
+    /// What each input was, as a digest: the items of `build` and `test` by their paths, the
+    /// template's text, the parameters.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
     /// Whether nothing was built, because an unchanged image was taken.
     #[serde(default)]
     pub unchanged: bool,
+    /// The layer that it was built from, which holds the first items of `build`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Layer>,
     /// Whether what the run has made stays, to be looked at.
     #[serde(default)]
     pub kept: bool,

@@ -102,6 +102,7 @@ pub(crate) struct About {
     pub parameters: Map<String, Value>,
     pub cloud: String,
     pub components: BTreeMap<String, String>,
+    pub inputs: BTreeMap<String, String>,
 }
 
 impl About {
@@ -112,6 +113,7 @@ impl About {
             parameters: checked.resolved.parameters.clone(),
             cloud: checked.resolved.cloud.word().into(),
             components: checked.digests(),
+            inputs: checked.inputs(),
         }
     }
 }
@@ -406,7 +408,7 @@ async fn stages(
             return Ok(Halt::Done);
         }
         // It was made for the name that an image has without one of its own.
-        let named = work.checked.resolved.image.name.is_some();
+        let named = unchanged::has_name(work.checked);
         survey = looked.survey.filter(|_| !named);
     }
     let prepared = told(work, "prepare", Status::Preparing, async {
@@ -579,7 +581,9 @@ fn manifest(
         regions: Vec::new(),
         left,
         build_key: progress.build_key.clone(),
+        inputs: about.inputs.clone(),
         unchanged: progress.unchanged,
+        layer: progress.prepared.as_ref().and_then(|one| one.layer.clone()),
         kept: false,
         started: desk.started,
         finished: Timestamp::UNIX_EPOCH,

@@ -4,16 +4,18 @@
 //! before its first question are known, what follows depends on the answer. They are
 //! shown as they would be sent. The cloud is only asked what is there (Describe calls).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkroom_contract::secret::Marker;
-use darkroom_contract::{Ending, History, Machine, Role, Step, StepKind};
+use darkroom_contract::{Call as ContractCall, Ending, History, Machine, Role, Step, StepKind};
 use darkroom_ecs::client::Client;
 use darkroom_journal::Failure;
 use darkroom_runtime::{Call, Runtime};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::carry::wrap::hex;
@@ -21,6 +23,8 @@ use crate::carry::{
     BOOT_ID, Material, Sent, content, parcel, place, secrets, slice_folder, slices, wrapped,
 };
 use crate::check::{BuildPart, Checked, Own, segment};
+use crate::forecast::Grounds;
+pub use crate::forecast::{Forecast, Price};
 use crate::role::Part;
 pub use crate::stage::unchanged::Reuse;
 use crate::survey::{self, Query, Survey};
@@ -52,6 +56,8 @@ pub struct Plan {
     pub family: Option<String>,
     /// Whether the build would be skipped, where [`crate::Engine::plan`] was asked.
     pub reuse: Option<Reuse>,
+    /// What it would reuse, take and cost, where that was asked too.
+    pub forecast: Option<Forecast>,
 }
 
 /// What one component, or one step of the template's own, would do.
@@ -65,7 +71,10 @@ pub struct PlannedPart {
     pub role: Option<&'static str>,
     /// The steps before its first question.
     pub steps: Vec<PlannedStep>,
-    /// The question after which it would go on, in words; none when it would not ask.
+    /// Whether the layer holds it that the build would begin from.
+    pub held: bool,
+    /// What it does after that depends on this, in words, such as the output of a step; none
+    /// when nothing follows.
     pub then_asks: Option<String>,
     /// The error that it would end with.
     pub error: Option<String>,
@@ -127,12 +136,12 @@ pub async fn plan(runtime: &Runtime, client: &Client, checked: &Checked) -> Resu
     plan_with(runtime, client, checked, None).await
 }
 
-/// The same, with what is known of a build that would be skipped.
+/// The same, with what is known of a build that would be skipped, and of its time and cost.
 pub(crate) async fn plan_with(
     runtime: &Runtime,
     client: &Client,
     checked: &Checked,
-    reuse: Option<Reuse>,
+    known: Option<(Reuse, Grounds<'_>)>,
 ) -> Result<Plan, Trouble> {
     let resolved = &checked.resolved;
     let of_run = format!("{}-{RUN}", resolved.name.value);
@@ -141,10 +150,8 @@ pub(crate) async fn plan_with(
         None => of_run.clone(),
     };
     // The name of an image that would be taken as it is need not be free.
-    let free = match &reuse {
-        Some(reuse) if reuse.skipped => of_run,
-        _ => image_name.clone(),
-    };
+    let skipped = known.as_ref().is_some_and(|(reuse, _)| reuse.skipped);
+    let free = if skipped { of_run } else { image_name.clone() };
     let query = Query::of(resolved, free)?;
     let survey = survey::look(client, &query)
         .await
@@ -152,15 +159,31 @@ pub(crate) async fn plan_with(
             Failure::Final(trouble) | Failure::Unavailable(trouble) => trouble,
         })?;
     let machine = survey.image.machine();
+    let (reuse, forecast) = match known {
+        Some((reuse, grounds)) => {
+            let forecast = grounds.forecast(&query, &survey, skipped).await;
+            (Some(reuse), Some(forecast))
+        }
+        None => (None, None),
+    };
+    let mut held = BTreeSet::new();
+    if let Some(layer) = forecast.as_ref().and_then(|one| one.layer.as_ref()) {
+        held.extend(checked.item_paths().into_iter().take(layer.items));
+        held.insert("repair/linux".into());
+    }
     let planner = Planner {
         runtime,
         machine: &machine,
     };
+    let mut parts = planner.parts(checked).await?;
+    for part in &mut parts {
+        part.held = held.contains(&part.path);
+    }
     Ok(Plan {
         template: resolved.name.value.clone(),
         cloud: resolved.cloud.word().into(),
         region: resolved.region.clone(),
-        parts: planner.parts(checked).await?,
+        parts,
         image_name,
         regions: query.regions.iter().map(ToString::to_string).collect(),
         accounts: resolved
@@ -171,6 +194,7 @@ pub(crate) async fn plan_with(
             .collect(),
         family: resolved.image.family.as_ref().map(|one| one.value.clone()),
         reuse,
+        forecast,
         survey,
     })
 }
@@ -241,7 +265,7 @@ impl Planner<'_> {
             })
             .collect::<Result<_, _>>()?;
         let (then_asks, error) = match ended.ending {
-            Ending::Suspended { question } => (Some(question.to_string()), None),
+            Ending::Suspended { question } => (Some(in_words(&question, &ended.steps)), None),
             Ending::Returned(result) => (None, result.err()),
         };
         Ok(PlannedPart {
@@ -249,9 +273,26 @@ impl Planner<'_> {
             component: part.label.clone(),
             role: Some(role.name()),
             steps,
+            held: false,
             then_asks,
             error,
         })
+    }
+}
+
+/// A question as people ask it: `the output of "look around"`.
+fn in_words(question: &ContractCall, steps: &[Step]) -> String {
+    let of = question.arguments.first().and_then(Value::as_u64);
+    let step = steps
+        .iter()
+        .find(|step| Some(u64::from(step.ordinal)) == of);
+    let step = step.map_or_else(|| "a step".into(), |step| format!("\"{}\"", step.name));
+    match question.function.as_str() {
+        "succeeded" => format!("whether {step} succeeds"),
+        "exit-code" => format!("the exit code of {step}"),
+        // How much there is of an output is asked before it is read.
+        "output" | "size" | "read" => format!("the output of {step}"),
+        _ => format!("what comes of {step}"),
     }
 }
 
@@ -262,6 +303,7 @@ fn own_planned(own: &Own, path: String) -> Result<PlannedPart, Trouble> {
         role: None,
         steps: vec![planned(own.material(), &own.step, &format!("{path}/0"))?],
         path,
+        held: false,
         then_asks: None,
         error: None,
     })

@@ -120,6 +120,11 @@ const RIGHTS: &[Right] = &[
         When::Always,
         "prefer the cheaper of equal types",
     ),
+    look(
+        "DescribePrice",
+        When::Always,
+        "say in a plan what the instances cost",
+    ),
     look("DescribeVSwitches", When::Always, "find the network"),
     look("DescribeSecurityGroups", When::Always, "find the network"),
     look(

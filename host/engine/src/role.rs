@@ -12,6 +12,7 @@ use darkroom_contract::{
     Step, Transcript,
 };
 use darkroom_runtime::{Call, Component, Runtime};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -43,6 +44,17 @@ pub struct RoleRecord {
 }
 
 impl RoleRecord {
+    /// How long its steps took, in the cloud's time.
+    pub(crate) fn worked(&self) -> SignedDuration {
+        let attempts = self.steps.iter().flat_map(|step| &step.attempts);
+        let spent = attempts.filter_map(|attempt| {
+            let started: Timestamp = attempt.started.parse().ok()?;
+            let finished: Timestamp = attempt.finished.parse().ok()?;
+            Some(finished.duration_since(started))
+        });
+        spent.fold(SignedDuration::ZERO, SignedDuration::saturating_add)
+    }
+
     /// Whether a case failed.
     pub fn has_failed(&self) -> bool {
         self.cases

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 /// The run that created the resource.
 pub const RUN: &str = "darkroom:run";
-/// What the run created it for: `build`, `test`, `image`, `copy`, `source`, or
-/// [`NETWORK`].
+/// What the run created it for: `build`, `test`, `image`, `copy`, `source`,
+/// `layer-N` or [`NETWORK`].
 pub const PURPOSE: &str = "darkroom:purpose";
 /// The purpose of the parts of a temporary network.
 pub const NETWORK: &str = "network";
@@ -17,13 +17,21 @@ pub const SOURCE: &str = "source";
 pub const TEMPLATE: &str = "darkroom:template";
 /// What an image was built from, as a digest; on images that were published.
 pub const BUILD_KEY: &str = "darkroom:build-key";
-/// How far an image is: [`TESTING`], then [`RELEASED`]. Older images have it only where
-/// their template had `retain`.
+/// The template of a layer, on the image that it is.
+pub const LAYER_OF: &str = "darkroom:layer-of";
+/// What a layer was built from, as a digest.
+pub const LAYER: &str = "darkroom:prefix-key";
+/// When the oldest part of an image was built, where that was before the image's run.
+pub const SINCE: &str = "darkroom:built-since";
+/// How far an image is: [`TESTING`], then [`RELEASED`], or [`READY`] if it is a layer. Older
+/// images have it only where their template had `retain`.
 pub const STATE: &str = "darkroom:state";
 /// The state of an image from its beginning: its run may still discard it.
 pub const TESTING: &str = "testing";
 /// The state of an image that has passed its tests and is where it should be.
 pub const RELEASED: &str = "released";
+/// The state of a layer that builds may begin from.
+pub const READY: &str = "ready";
 /// Whose the run is: an [`Epoch`].
 pub const EPOCH: &str = "darkroom:epoch";
 /// Until when nobody else may clear the run away, in the cloud's form of a time.

@@ -29,6 +29,7 @@ pub(crate) struct Body {
     pub(crate) on_test_failure: OnTestFailure,
     pub(crate) retain: Option<Retain>,
     pub(crate) rebuild: Option<Rebuild>,
+    pub(crate) checkpoint: Option<bool>,
 }
 
 /// Reads everything but name and parameters; `clouds` are those whose overlays are read.
@@ -73,6 +74,10 @@ pub(crate) fn read(reader: &Reader, document: &Node, clouds: &[Cloud]) -> Option
         rebuild: fields
             .get("rebuild")
             .and_then(|node| keeping::rebuild(reader, node)),
+        checkpoint: fields
+            .get("checkpoint")
+            .and_then(|node| reader.boolean(node, "checkpoint"))
+            .map(|asked| asked.value),
         repair: repair?,
     })
 }

@@ -44,6 +44,7 @@
 //! on-test-failure: keep                   # or delete
 //! retain: { keep: 3 }                     # the newest images of this template, in each region
 //! rebuild: { max-age: 7d }                # an unchanged build with volatile parts younger than this is skipped
+//! checkpoint: true                        # what each item of build has come to is kept as an image
 //! on:                                     # on top of everything else, in one cloud only
 //!   aliyun:
 //!     instance: { vswitch: vsw-bp1, security-group: sg-bp1, spot: true }

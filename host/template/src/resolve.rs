@@ -196,6 +196,7 @@ impl Template {
             on_test_failure: body.on_test_failure,
             retain: body.retain,
             rebuild: body.rebuild,
+            checkpoint: body.checkpoint,
             source_file: Arc::clone(&self.source_file),
         })
     }

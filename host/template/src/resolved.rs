@@ -54,6 +54,9 @@ pub struct Resolved {
     /// How old an unchanged build may be to be taken for this one, if it depends on the
     /// outside; without it, one day.
     pub rebuild: Option<Rebuild>,
+    /// Whether what each item of `build` has come to is kept as an image; without it only
+    /// where that costs next to nothing.
+    pub checkpoint: Option<bool>,
     pub(crate) source_file: Arc<SourceFile>,
 }
 

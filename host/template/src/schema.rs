@@ -395,6 +395,8 @@ mod tests {
             with("retain: {}\n"),
             with("rebuild: { max-age: soon }\n"),
             with("on-test-failure: ignore\n"),
+            with("checkpoint: 'yes'\n"),
+            with("on: { aliyun: { checkpoint: true } }\n"),
             with("repair: []\n"),
             with("parameters: { a: { type: text } }\n"),
             with("secrets: { a: value }\n"),

@@ -410,6 +410,7 @@ fn files_secrets_tests_and_what_is_kept() {
         ("It answers", "curl -fs \"$URL\"")
     );
     assert_eq!(resolved.on_test_failure, OnTestFailure::Delete);
+    assert_eq!(resolved.checkpoint, Some(true));
     assert_eq!(resolved.retain.unwrap().keep, 3);
     assert_eq!(resolved.rebuild.unwrap().max_age.as_secs(), 36 * 3600);
 }

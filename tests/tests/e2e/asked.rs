@@ -20,7 +20,7 @@ fn a_kept_instance_stays_until_it_is_cleaned_up() {
     let house = House::sandbox();
     house.write(
         "image.yaml",
-        "name: failing\nsource: { family: debian-12 }\nrepair: none\nbuild:\n  - run: echo half done > /srv/state; exit 3\n",
+        "name: failing\nsource: { family: debian-12 }\ncheckpoint: false\nrepair: none\nbuild:\n  - run: echo half done > /srv/state; exit 3\n",
     );
     let mut seat = Seat::take(house.command(&["build", "--on-failure", "ask"]));
     seat.shows("Keep the instance i-");

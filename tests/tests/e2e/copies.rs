@@ -90,7 +90,7 @@ async fn a_copy_boots_without_its_source_and_has_everything() {
     let first = built(
         &house,
         &format!(
-            "name: first\nsource: {{ family: debian-12 }}\nbuild:\n  - run: |\n      {}\n",
+            "name: first\nsource: {{ family: debian-12 }}\ncheckpoint: false\nbuild:\n  - run: |\n      {}\n",
             indented(MAKE)
                 + "echo early > /srv/kept/removed-later; mkdir /srv/gone; touch /srv/gone/file"
         ),

@@ -31,6 +31,7 @@ build:
 test:
   - uses: darkroom:shell
     with: { test: test -f /srv/file }
+checkpoint: false
 image: { family: seen, tags: { team: web } }
 distribute: { regions: [cn-hangzhou, ap-southeast-1], accounts: ['2000000000000002'] }
 ";
@@ -100,7 +101,14 @@ fn every_effect_came_as_a_signed_request_of_the_account() {
     let mut counts = BTreeMap::new();
     for one in &requests {
         let action = one["action"].as_str().unwrap();
-        if is_mutating(action) && action != "RunCommand" && param(one, "DryRun") != "true" {
+        // How often a lease is renewed depends on how long it takes.
+        let renews = one["params"].to_string().contains("darkroom:lease");
+        let counts_too = action != "TagResources" || !renews;
+        if is_mutating(action)
+            && action != "RunCommand"
+            && param(one, "DryRun") != "true"
+            && counts_too
+        {
             *counts.entry(action).or_insert(0) += 1;
         }
     }
@@ -121,7 +129,8 @@ fn every_effect_came_as_a_signed_request_of_the_account() {
         ("RunInstances", 2),
         ("SendFile", 1),
         ("StopInstance", 1),
-        // The snapshots of the image and of its copy, and both images as released.
+        // The snapshots of the image and of its copy, and both images as released, with their
+        // key.
         ("TagResources", 4),
     ];
     assert_eq!(counts, BTreeMap::from(wanted));

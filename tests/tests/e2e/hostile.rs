@@ -69,7 +69,7 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
 
 fn template(name: &str) -> String {
     format!(
-        "name: {name}\nsource: {{ family: debian-12 }}\nrepair: none\nbuild:\n  - uses: ./{name}.wasm\n"
+        "name: {name}\nsource: {{ family: debian-12 }}\ncheckpoint: false\nrepair: none\nbuild:\n  - uses: ./{name}.wasm\n"
     )
 }
 

@@ -23,7 +23,7 @@ fn an_image_is_shared_tried_copied_deprecated_and_deleted() {
     let house = House::sandbox();
     let manifest = built(
         &house,
-        "name: lived\nsource: { family: debian-12 }\nrepair: none\nbuild:\n  - run: echo lived > /srv/word\nimage: { family: lived }\n",
+        "name: lived\nsource: { family: debian-12 }\ncheckpoint: false\nrepair: none\nbuild:\n  - run: echo lived > /srv/word\nimage: { family: lived }\n",
     );
     let image = crate::support::image_in(&manifest, HERE);
     let image = image.as_str();
@@ -57,7 +57,7 @@ fn an_image_is_shared_tried_copied_deprecated_and_deleted() {
     assert_eq!(listed(&house, HERE, "first")[0]["status"], "Deprecated");
     house.write(
         "image.yaml",
-        "name: next\nsource: { family: lived }\nbuild:\n  - run: 'true'\n",
+        "name: next\nsource: { family: lived }\ncheckpoint: false\nbuild:\n  - run: 'true'\n",
     );
     run(&house, &["plan"])
         .exits(2)

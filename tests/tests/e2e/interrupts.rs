@@ -13,6 +13,7 @@ use crate::support::{Told, billed, of_action, requests, run};
 const ENDLESS: &str = "\
 name: endless
 source: { family: debian-12 }
+checkpoint: false
 repair: none
 build:
   - run: echo begun; exec sleep 600

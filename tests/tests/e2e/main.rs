@@ -18,6 +18,7 @@ mod hostile;
 mod images;
 mod imports;
 mod interrupts;
+mod layers;
 mod looking;
 mod mistakes;
 mod network;

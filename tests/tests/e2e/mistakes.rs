@@ -161,6 +161,9 @@ fn a_name_a_key_a_region_and_a_source_that_are_not_right() {
     built(&house, template);
     let before = billed(&house);
     let ran = of_action(&requests(&house), "RunInstances").len();
+    // Another build: an unchanged one would take the image.
+    let template = &template.replace("'true'", "'false'");
+    house.write("image.yaml", template);
     for verb in ["plan", "build"] {
         run(&house, &[verb]).exits(2).says(&[
             "image name taken: it is taken in cn-hangzhou, by m-",

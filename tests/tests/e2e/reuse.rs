@@ -105,12 +105,24 @@ fn a_package_that_was_upgraded_is_built_once_the_image_is_old_enough() {
         ", longer than the 1 second of `rebuild.max-age`: it is built again",
     ]);
     for planned in ["would be skipped: image m-", "would be built: image m-"] {
-        assert!(told.out.contains(planned), "missing: {planned}\n{}", told.out);
+        assert!(
+            told.out.contains(planned),
+            "missing: {planned}\n{}",
+            told.out
+        );
     }
     let manifest = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(house.path(name)).unwrap()).unwrap()
     };
     let (one, three) = (manifest("one.json"), manifest("three.json"));
+    // What the component has installed was kept unasked, and was too old as well.
+    let events = house.path("state/runs").join(one["run"].as_str().unwrap());
+    let events = std::fs::read_to_string(events.join("events.ndjson")).unwrap();
+    assert!(
+        events.contains(" holds build/1-copy to build/2-packages"),
+        "{events}"
+    );
+    assert_ne!(three["layer"]["items"], 2);
     assert_eq!(one["build_key"], three["build_key"]);
     assert_ne!(image_in(&one, HERE), image_in(&three, HERE));
     let logs = |manifest: &serde_json::Value| -> String {

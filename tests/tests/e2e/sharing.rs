@@ -23,6 +23,7 @@ test:
   - uses: darkroom:shell
     with: {{ test: 'until [ -e /run/go ]; do sleep 0.05; done' }}
 image: {{ family: shared }}
+checkpoint: false
 distribute: {{ regions: [{HERE}, {THERE}], accounts: ['{SECOND}'] }}
 "
     )

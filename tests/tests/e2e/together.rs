@@ -16,7 +16,7 @@ async fn builds_beside_each_other_do_not_meet() {
         .into_iter()
         .map(|word| {
             let template = format!(
-                "name: {word}\nsource: {{ family: debian-12 }}\nbuild:\n  - run: echo {word} >> /srv/word\n  - reboot: {{}}\nimage: {{ family: {word} }}\n"
+                "name: {word}\nsource: {{ family: debian-12 }}\nbuild:\n  - run: echo {word} >> /srv/word\n  - reboot: {{}}\nimage: {{ family: {word} }}\ncheckpoint: false\n"
             );
             let file = house.write(&format!("{word}/image.yaml"), &template);
             let mut command = house.command(&["build", file.to_str().unwrap(), "--json"]);

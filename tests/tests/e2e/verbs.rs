@@ -22,7 +22,7 @@ fn images_are_tried_copied_and_deleted_also_by_whoever_goes_on() {
         return;
     }
     let house = House::sandbox();
-    let template = "name: base\nsource: { family: debian-12 }\nrepair: none\nbuild:\n  - run: echo built > /etc/built\n";
+    let template = "name: base\nsource: { family: debian-12 }\ncheckpoint: false\nrepair: none\nbuild:\n  - run: echo built > /etc/built\n";
     let image = image_in(&built(&house, template), HERE);
     let image = image.as_str();
     let before = billed(&house);

@@ -20,6 +20,7 @@ use crate::Victim;
 /// something has been written into it; a second attempt, which finds the file, doesn't.
 const TEMPLATE: &str = r"name: marks
 source: { family: debian-12 }
+checkpoint: false
 parameters:
   hold: { type: string, default: 'no' }
 repair: none

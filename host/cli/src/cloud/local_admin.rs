@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use darkroom_ecs::http::HttpRequest;
 use darkroom_ecs::transport::{HttpOptions, HttpTransport, Transport, TransportError};
-use darkroom_local::admin::Status;
+use darkroom_local::admin::{Ping, Status};
 use darkroom_local::files::ServerFile;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -57,9 +57,9 @@ impl<'s> Admin<'s> {
         Self { server }
     }
 
-    /// Whether it answers.
-    pub(crate) async fn ping(&self) -> Result<(), AdminError> {
-        self.send("answer", "GET", "ping", None).await.map(drop)
+    /// Who answers.
+    pub(crate) async fn ping(&self) -> Result<Ping, AdminError> {
+        self.json("answer", "GET", "ping", None).await
     }
 
     /// Asks it to leave. Instances go on.

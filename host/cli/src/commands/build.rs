@@ -162,6 +162,7 @@ impl Build {
             parameters: &self.template.parameters,
             random: workshop::random(),
             refresh: self.refresh,
+            layers: workshop::keeps_layers(&settings, &roots).await,
             secrets: secrets::ask(&folder),
         };
         let run = engine.begin(&checked, &begin).await?;

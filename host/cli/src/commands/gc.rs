@@ -32,6 +32,7 @@ const MOMENT: SignedDuration = SignedDuration::from_mins(2);
 #[command(after_help = "Examples:\n  \
     darkroom gc --dry-run\n  \
     darkroom gc --on aliyun --older-than 1d\n  \
+    darkroom gc --layers --dry-run\n  \
     darkroom gc --on aliyun --region cn-hangzhou --yes --json")]
 pub(crate) struct Gc {
     #[command(flatten)]
@@ -42,6 +43,9 @@ pub(crate) struct Gc {
     /// Only what runs have left that were begun longer ago, such as `90m`, `12h` or `7d`
     #[arg(long, value_name = "AGE", value_parser = age)]
     older_than: Option<SignedDuration>,
+    /// Also the layers that builds begin from; without it those stay for 30 days
+    #[arg(long)]
+    layers: bool,
     /// Don't ask, also where something is billed
     #[arg(long, short)]
     yes: bool,
@@ -82,6 +86,7 @@ impl Gc {
         let scope = Scope {
             region: region.transpose()?,
             older_than: self.older_than,
+            layers: self.layers,
         };
         let mut items = engine.litter(&client, pace, &scope).await?;
         if !self.dry_run && wait_for_leases(&items, terminal).await {

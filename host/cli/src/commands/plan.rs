@@ -108,11 +108,15 @@ pub(super) async fn of(
     roots: &Roots,
 ) -> Result<EnginePlan, Failure> {
     let (client, _) = workshop::cloud(settings, roots).await?;
-    engine.plan(&client, checked).await.map_err(|trouble| {
-        let hint = trouble.hint();
-        let failure = Failure::new(workshop::of_trouble(&trouble), trouble);
-        hint.into_iter().fold(failure, Failure::hint)
-    })
+    let layers = workshop::keeps_layers(settings, roots).await;
+    engine
+        .plan(&client, checked, layers)
+        .await
+        .map_err(|trouble| {
+            let hint = trouble.hint();
+            let failure = Failure::new(workshop::of_trouble(&trouble), trouble);
+            hint.into_iter().fold(failure, Failure::hint)
+        })
 }
 
 fn as_json(planned: &EnginePlan, checked: &Checked) -> Result<Value, Failure> {

@@ -1,6 +1,6 @@
 //! A plan as lines: what `plan` shows, and what is shown before money may be spent.
 
-use darkroom_engine::plan::{Plan, PlannedPart, PlannedRequest, PlannedStep};
+use darkroom_engine::plan::{Forecast, Plan, PlannedPart, PlannedRequest, PlannedStep};
 
 /// How much of a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,54 @@ fn overview(plan: &Plan) -> Vec<String> {
         let would = if reuse.skipped { "skipped" } else { "built" };
         lines.push(format!("  rebuild   would be {would}: {}", reuse.why));
     }
+    if let Some(forecast) = &plan.forecast {
+        foreseen(plan, forecast, &mut lines);
+    }
     lines
+}
+
+/// What a build would reuse, take and cost.
+fn foreseen(plan: &Plan, forecast: &Forecast, lines: &mut Vec<String>) {
+    if !forecast.changes.is_empty() {
+        lines.push(format!("  changed   {}", forecast.changes.join("; ")));
+    }
+    if let Some(begins) = &forecast.begins {
+        lines.push(format!("  layer     {begins}"));
+    }
+    if forecast.instances == 0 {
+        return;
+    }
+    lines.push(format!(
+        "  takes     {} instances, one to build on and one to test; {}",
+        forecast.instances,
+        match forecast.seconds {
+            Some(seconds) => format!("about {}, as earlier runs did", how_long(seconds)),
+            None => "how long is not known before a first run".into(),
+        }
+    ));
+    if let Some(price) = &forecast.price {
+        let whose = match plan.cloud.as_str() {
+            "local" => "by the local cloud's own list",
+            _ => "by DescribePrice, without traffic, images and snapshots",
+        };
+        let currency = &price.currency;
+        let in_all = match price.in_all {
+            Some(in_all) => format!("about {in_all:.4} {currency}, "),
+            None => String::new(),
+        };
+        lines.push(format!(
+            "  costs     {in_all}{:.4} {currency} an hour for each instance with its disk, {whose}",
+            price.an_hour
+        ));
+    }
+}
+
+fn how_long(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{:.0} minutes", seconds / 60.0)
+    }
 }
 
 fn part_lines(part: &PlannedPart, detail: Detail, lines: &mut Vec<String>) {
@@ -55,6 +102,10 @@ fn part_lines(part: &PlannedPart, detail: Detail, lines: &mut Vec<String>) {
         .unwrap_or_default();
     lines.push(String::new());
     lines.push(format!("{}  {}{role}", part.path, part.component));
+    if part.held {
+        lines.push("  is in the layer".into());
+        return;
+    }
     for step in &part.steps {
         lines.push(format!("  - {} ({})", step.name, step.what));
         if detail == Detail::Scripts {
@@ -62,7 +113,7 @@ fn part_lines(part: &PlannedPart, detail: Detail, lines: &mut Vec<String>) {
         }
     }
     if let Some(question) = &part.then_asks {
-        lines.push(format!("  then it asks {question} and goes on"));
+        lines.push(format!("  what it does then depends on {question}"));
     }
     if let Some(error) = &part.error {
         lines.push(format!("  then it ends with an error: {error}"));

@@ -157,7 +157,7 @@ fn part(part: &PlannedPart) -> Node {
         lines.push(format!("and {} more steps", part.steps.len() - NAMED));
     }
     if let Some(question) = &part.then_asks {
-        lines.push(format!("then it asks {question}"));
+        lines.push(format!("the rest depends on {question}"));
     }
     if let Some(error) = &part.error {
         lines.push(format!("then it ends with an error: {error}"));
@@ -199,7 +199,7 @@ pub(super) mod tests {
                 vec![
                     work(
                         "darkroom:packages@0.1",
-                        &["install nginx", "then it asks output(0)"],
+                        &["install nginx", "the rest depends on its output"],
                     ),
                     work(
                         "run",

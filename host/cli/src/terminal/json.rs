@@ -60,7 +60,7 @@ const SHAPES: &[Shape] = &[
     Shape {
         verb: "plan",
         lines: "one line",
-        keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, reuse, warnings",
+        keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, reuse, forecast, warnings",
     },
     Shape {
         verb: "plan --graph",

@@ -1,6 +1,6 @@
 //! Driving a run to its end, and cleaning up after one that was kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use darkroom_ecs::id::RegionId;
@@ -165,6 +165,7 @@ impl Engine {
             started: view.begun,
             refresh: header.refresh,
             reuses: header.reuses,
+            layers: header.layers,
             region,
             checked: &checked,
             runtime: &self.runtime,
@@ -365,6 +366,7 @@ fn about(header: &Header, folder: &RunFolder) -> About {
             .collect::<Map<_, _>>(),
         cloud: header.cloud.clone(),
         components: header.components.clone(),
+        inputs: BTreeMap::new(),
     }
 }
 

@@ -10,6 +10,9 @@ use super::survey::{Found, Survey};
 use super::{Fate, Item, Scope, Standing};
 use crate::cloud::Pace;
 
+/// How long a layer is left that nobody asks to go.
+const LAYERS: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// Decides, and puts what goes first first.
 pub(super) fn items(
     survey: Survey,
@@ -68,7 +71,10 @@ fn fate(
 ) -> (Fate, String, Option<Timestamp>) {
     let leave = |why: String| (Fate::Leave, why, None);
     let run = &one.run;
-    if let Some(why) = &one.published {
+    let aged = one.layer.as_ref();
+    let aged = aged.map(|(template, made)| (template, now.duration_since(*made)));
+    let aged = aged.filter(|(_, age)| scope.layers || *age > LAYERS);
+    if let Some(why) = one.published.as_ref().filter(|_| aged.is_none()) {
         return leave(why.clone());
     }
     match standing {
@@ -97,6 +103,12 @@ fn fate(
     if young {
         return leave("its run is younger than was asked for".into());
     }
+    if let Some((template, age)) = aged {
+        let days = age.as_hours() / 24;
+        let why =
+            format!("it is a layer of {template}, {days} days old: a build can do without it");
+        return (Fate::Remove, why, None);
+    }
     let why = match (standing, lease) {
         (Some(_), _) => "its run has ended".to_owned(),
         (None, Some(end)) => format!("nobody has renewed its lease, which ended {end:.0}"),
@@ -119,6 +131,7 @@ mod tests {
             what,
             id: "x-1".into(),
             published: None,
+            layer: None,
         }
     }
 
@@ -207,5 +220,33 @@ mod tests {
             ..Scope::default()
         };
         assert!(decide(vec![found(What::Instance)], None, None, now, &scope).is_empty());
+    }
+
+    #[test]
+    fn a_layer_stays_for_a_month_unless_layers_are_asked_for() {
+        let layer = || Found {
+            published: Some("builds of web begin from it".into()),
+            layer: Some(("web".into(), "2026-03-01T00:00:00Z".parse().unwrap())),
+            ..found(What::Image)
+        };
+        let all = Scope::default();
+        let with = |now, standing, scope: &Scope| {
+            let items = decide(vec![layer()], None, standing, now, scope);
+            (items[0].fate, items[0].why.clone())
+        };
+        let young = "2026-03-30T00:00:00Z";
+        let why = "builds of web begin from it".to_owned();
+        assert_eq!(with(young, None, &all), (Fate::Leave, why));
+        let old = with("2026-04-01T00:00:00Z", Some(Standing::Ended), &all);
+        let why = "it is a layer of web, 31 days old: a build can do without it";
+        assert_eq!(old, (Fate::Remove, why.to_owned()));
+        let layers = Scope {
+            layers: true,
+            ..Scope::default()
+        };
+        assert_eq!(with(young, None, &layers).0, Fate::Remove);
+        // The run that has made it may be about to begin from it again.
+        let driven = Some(Standing::Driven(7));
+        assert_eq!(with(young, driven, &layers).0, Fate::Leave);
     }
 }

@@ -9,6 +9,9 @@
 //! says is in use, and what the own journal says is live, interrupted or kept. Disks need
 //! no look of their own: all are made to go with their instance.
 //!
+//! A layer that builds may begin from is left for a month, and longer is of no use: nobody
+//! has built its template in that time, or other layers have come after it.
+//!
 //! It must not touch what bears no run's tag, nor what it isn't sure of: an image without
 //! a state, as earlier versions made them, is left.
 
@@ -92,6 +95,8 @@ pub struct Scope {
     pub region: Option<RegionId>,
     /// Only what runs have made that were begun longer ago than this.
     pub older_than: Option<SignedDuration>,
+    /// Also the layers that builds may begin from, however young they are.
+    pub layers: bool,
 }
 
 /// How a run stands in the own journal.

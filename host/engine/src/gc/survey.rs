@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub id: String,
     /// Why it is nobody's leftover, if so.
     pub published: Option<String>,
+    /// What it is the layer of and when it was made, if builds may begin from it.
+    pub layer: Option<(String, Timestamp)>,
 }
 
 /// What was found.
@@ -76,17 +78,6 @@ async fn in_region(client: &Client, region: &RegionId) -> Looked<Survey> {
 
 impl Survey {
     fn add(&mut self, region: &RegionId, what: What, id: &impl ToString, tags: &Tags) {
-        self.add_published(region, what, id, tags, None);
-    }
-
-    fn add_published(
-        &mut self,
-        region: &RegionId,
-        what: What,
-        id: &impl ToString,
-        tags: &Tags,
-        published: Option<String>,
-    ) {
         let Some(run) = run_of(tags) else { return };
         let lease = tags::lease(tags);
         self.leases.extend(lease.map(|lease| (run.clone(), lease)));
@@ -95,8 +86,18 @@ impl Survey {
             region: region.clone(),
             what,
             id: id.to_string(),
-            published,
+            published: None,
+            layer: None,
         });
+    }
+
+    fn add_image(&mut self, region: &RegionId, image: &Image) {
+        let before = self.found.len();
+        self.add(region, What::Image, &image.image_id, &image.tags);
+        for found in self.found.iter_mut().skip(before) {
+            found.published = published(image);
+            found.layer = layer(image);
+        }
     }
 }
 
@@ -147,8 +148,7 @@ async fn images(
         for one in &found {
             let disks = one.disk_device_mappings.disk_device_mapping.iter();
             used.extend(disks.map(|disk| disk.snapshot_id.to_string()));
-            let id = &one.image_id;
-            survey.add_published(region, What::Image, id, &one.tags, published(one));
+            survey.add_image(region, one);
         }
         if found.len() < 100 {
             break;
@@ -166,12 +166,25 @@ fn published(image: &Image) -> Option<String> {
     if !image.image_family.is_empty() {
         return Some(format!("it is in the family {}", image.image_family));
     }
+    if let Some(template) = tags.get(tags::LAYER_OF) {
+        let ready = tags.get(tags::STATE) == Some(tags::READY);
+        return ready.then(|| format!("builds of {template} begin from it"));
+    }
     match (tags.get(tags::PURPOSE), tags.get(tags::STATE)) {
         // Only images and copies are made to be published, and say how far they are.
         (Some(tags::SOURCE), _) | (Some("image" | "copy"), Some(tags::TESTING)) => None,
         (_, Some(tags::RELEASED)) => Some("it is released".into()),
         _ => Some("it doesn't say that it was still being made".into()),
     }
+}
+
+/// What a layer that builds may begin from is of, and when it was made.
+fn layer(image: &Image) -> Option<(String, Timestamp)> {
+    let tags = &image.tags;
+    let template = tags
+        .get(tags::LAYER_OF)
+        .filter(|_| tags.get(tags::STATE) == Some(tags::READY))?;
+    Some((template.to_owned(), tags::moment(&image.creation_time)?))
 }
 
 async fn snapshots(
@@ -286,6 +299,20 @@ mod tests {
         assert!(!left(image("", &[made])));
         assert!(!left(image("", &[made, (tags::STATE, tags::RELEASED)])));
         assert!(!left(image("", &[made, testing, (tags::FAILED, "true")])));
-        assert!(!left(image("", &[(tags::PURPOSE, "layer-1"), testing])));
+        assert!(!left(image("", &[(tags::PURPOSE, "other"), testing])));
+    }
+
+    #[test]
+    fn a_layer_is_a_leftover_until_it_is_ready() {
+        let of = (tags::LAYER_OF, "web");
+        let made = |state| Image {
+            creation_time: "2026-03-01T00:00:00Z".into(),
+            ..image("", &[of, (tags::PURPOSE, "layer-1"), (tags::STATE, state)])
+        };
+        assert_eq!(published(&made(tags::TESTING)), None);
+        assert_eq!(layer(&made(tags::TESTING)), None);
+        let ready = made(tags::READY);
+        assert_eq!(published(&ready).unwrap(), "builds of web begin from it");
+        assert_eq!(layer(&ready).unwrap().0, "web");
     }
 }

@@ -1,10 +1,12 @@
-//! Build: each item of the template in turn changes the instance.
+//! Build: each item of the template in turn changes the instance. Those that a layer
+//! holds are in it already.
 
 use darkroom_contract::Role;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::Work;
 use super::prepare::Prepared;
+use super::{Work, layers};
 use crate::carry::{Hands, carry};
 use crate::check::{BuildPart, Own, segment};
 use crate::event::Kind;
@@ -21,7 +23,9 @@ pub(crate) struct Built {
 pub(crate) async fn run(scope: Scope, work: &Work<'_>, prepared: &Prepared) -> Result<Built, Stop> {
     let hands = work.hands(&prepared.launched.instance);
     let mut built = Built::default();
-    for (index, part) in work.checked.build.iter().enumerate() {
+    let mut unkept = SignedDuration::ZERO;
+    let done = prepared.layer.as_ref().map_or(0, |layer| layer.items);
+    for (index, part) in work.checked.build.iter().enumerate().skip(done) {
         let performed = match part {
             BuildPart::Component(part) => {
                 let segment = segment(index, &part.label);
@@ -45,7 +49,13 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, prepared: &Prepared) -> R
         };
         work.note(&performed.record);
         performed.result?;
+        unkept += performed.record.worked();
         built.roles.push(performed.record);
+        if layers::is_due(work, part, unkept) {
+            let layer = scope.scope(&format!("layer {}", index + 1));
+            layers::keep(&layer, work, prepared, index + 1).await?;
+            unkept = SignedDuration::ZERO;
+        }
     }
     Ok(built)
 }

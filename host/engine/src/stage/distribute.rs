@@ -14,6 +14,7 @@ use super::image::{Imaged, available, image_tags, tag_snapshots};
 use super::{Work, unchanged};
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
+use crate::tags;
 use crate::trouble::Trouble;
 use crate::{Scope, Stop, answer};
 
@@ -200,7 +201,8 @@ async fn copy(
         text: format!("image {image} is being copied to {region}"),
     });
     available(&scope, work, region, &image).await?;
-    tag_snapshots(&scope, work, region, &image, "copy").await?;
+    let of_template = vec![tags::tag(tags::TEMPLATE, work.checked.name())];
+    tag_snapshots(&scope, work, (region, &image), "copy", of_template).await?;
     Ok(image)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use darkroom_contract::Role;
 use darkroom_ecs::action::{
-    CommaList, CreateImage, DescribeImages, InstanceStatus, StopInstance, TagResources,
+    CommaList, CreateImage, DescribeImages, InstanceStatus, StopInstance, Tag, TagResources,
 };
 use darkroom_ecs::id::{ImageId, RegionId};
 use darkroom_journal::{UndoKey, Waited};
@@ -174,18 +174,19 @@ async fn create(
         text: format!("image {image} is being made"),
     });
     available(scope, work, &work.region, &image).await?;
-    tag_snapshots(scope, work, &work.region, &image, "image").await?;
+    let of_template = vec![tags::tag(tags::TEMPLATE, work.checked.name())];
+    tag_snapshots(scope, work, (&work.region, &image), "image", of_template).await?;
     Ok((image, name, undo))
 }
 
-/// Gives the snapshots of an image its run's and its template's tags: on their own nobody
-/// knows what they are for.
+/// Gives the snapshots of an image its run's tags and others: on their own nobody knows what
+/// they are for.
 pub(crate) async fn tag_snapshots(
     scope: &Scope,
     work: &Work<'_>,
-    region: &RegionId,
-    image: &ImageId,
+    (region, image): (&RegionId, &ImageId),
     purpose: &str,
+    others: Vec<Tag>,
 ) -> Result<(), Stop> {
     let scope = scope.scope("snapshots");
     let request = DescribeImages {
@@ -205,7 +206,7 @@ pub(crate) async fn tag_snapshots(
         return Ok(());
     }
     let mut tag = tags::of(&work.run, purpose);
-    tag.push(tags::tag(tags::TEMPLATE, work.checked.name()));
+    tag.extend(others);
     let request = TagResources {
         region_id: region.clone(),
         resource_type: "snapshot".into(),
@@ -218,7 +219,7 @@ pub(crate) async fn tag_snapshots(
 }
 
 /// The tags of an image: the run's and the template's own.
-pub(crate) fn image_tags(work: &Work<'_>, purpose: &str) -> Vec<darkroom_ecs::action::Tag> {
+pub(crate) fn image_tags(work: &Work<'_>, purpose: &str) -> Vec<Tag> {
     let resolved = &work.checked.resolved;
     let mut tags = tags::of(&work.run, purpose);
     tags.push(tags::tag(tags::TEMPLATE, resolved.name.value.clone()));

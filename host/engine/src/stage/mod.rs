@@ -14,6 +14,7 @@ pub(crate) mod build;
 pub(crate) mod distribute;
 pub(crate) mod image;
 pub(crate) mod launch;
+pub(crate) mod layers;
 pub(crate) mod network;
 pub(crate) mod prepare;
 pub(crate) mod release;
@@ -47,6 +48,8 @@ pub(crate) struct Work<'a> {
     pub refresh: bool,
     /// Whether an unchanged image is looked for whatever the template says.
     pub reuses: bool,
+    /// Whether layers are kept and used where the template doesn't say it.
+    pub layers: bool,
     pub region: RegionId,
     pub checked: &'a Checked,
     pub runtime: &'a Runtime,

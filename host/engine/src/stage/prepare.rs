@@ -7,6 +7,7 @@ use darkroom_journal::UndoKey;
 use serde::{Deserialize, Serialize};
 
 use super::launch::{BUILD, Launched, Wish, launch};
+use super::layers::{self, Layer};
 use super::network::{self, Network};
 use super::{Work, source};
 use crate::event::Kind;
@@ -27,6 +28,9 @@ pub(crate) struct Prepared {
     /// What undoes the temporary image of an instance or a snapshot.
     #[serde(default)]
     pub source: Option<UndoKey>,
+    /// The layer that the instance was made from.
+    #[serde(default)]
+    pub layer: Option<Layer>,
 }
 
 /// Runs the stage. What an earlier stage has seen of the cloud isn't looked at again.
@@ -57,7 +61,14 @@ pub(crate) async fn run(
         Some(_) => None,
     };
     try_dry(&scope, work, &survey, &mut network).await?;
-    let image = survey.image.id.clone();
+    let layer = match temporary {
+        Some(_) => None,
+        None => layers::find(&scope, work, &survey).await?,
+    };
+    let image = layer
+        .as_ref()
+        .map_or(&survey.image.id, |layer| &layer.image);
+    let image = image.clone();
     let launched = launch(&scope, work, &survey, &mut network, &image, BUILD);
     let launched = Box::pin(launched).await?;
     work.events.tell(Kind::Progress {
@@ -73,6 +84,7 @@ pub(crate) async fn run(
         launched,
         network,
         source: temporary,
+        layer,
     })
 }
 

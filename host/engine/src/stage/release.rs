@@ -44,10 +44,10 @@ pub(crate) async fn run(
     if let Some(distributed) = distributed {
         scope.keep_all(&distributed.undo()).await?;
         darkroom_failpoint::reach("engine.kept").await;
-        retain::release(&scope, work, distributed).await?;
-        if let Some(key) = build_key {
-            marked(&scope, work, distributed, key).await?;
-        }
+        // Before they are kept another run could take one that is discarded yet.
+        let since = prepared.layer.as_ref().map(|layer| layer.since.as_str());
+        let marks = build_key.map_or_else(Vec::new, |key| unchanged::marks(key, since));
+        retain::release(&scope, work, distributed, &marks).await?;
         if let Some(retain) = &work.checked.resolved.retain {
             released.retired = retain::run(&scope, work, distributed, retain.keep).await?;
         }
@@ -69,28 +69,6 @@ pub(crate) async fn run(
         undone(&scope, work, "the temporary network", &network.undo).await?;
     }
     Ok(released)
-}
-
-/// Marks the images as what comes of this build. Before they are kept another run could
-/// take one that is discarded yet.
-async fn marked(
-    scope: &Scope,
-    work: &Work<'_>,
-    distributed: &Distributed,
-    key: &str,
-) -> Result<(), Stop> {
-    for one in distributed.regions.iter().filter(|one| one.error.is_none()) {
-        match unchanged::mark(scope, one, key).await {
-            Err(Stop::Failed(trouble)) => {
-                let region = &one.region;
-                let text =
-                    format!("the image in {region} can't be marked, and is built again: {trouble}");
-                warn(work, &text);
-            }
-            other => other?,
-        }
-    }
-    Ok(())
 }
 
 /// Deletes an instance and waits until it is gone.

@@ -24,6 +24,10 @@ pub(crate) async fn run(
     let Some(part) = &work.checked.repair else {
         return Ok(Repaired::default());
     };
+    if prepared.layer.is_some() {
+        // It is in the layer.
+        return Ok(Repaired::default());
+    }
     let hands = work.hands(&prepared.launched.instance);
     let path = "repair/linux";
     let scope = scope.scope("linux");

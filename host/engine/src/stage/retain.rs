@@ -8,7 +8,7 @@
 //! or shared stays, as the cloud has it, with a warning.
 
 use darkroom_ecs::action::{
-    CommaList, DeleteImage, DeleteSnapshot, DescribeImages, Image, ImageStatus, TagResources,
+    CommaList, DeleteImage, DeleteSnapshot, DescribeImages, Image, ImageStatus, Tag, TagResources,
 };
 use darkroom_ecs::id::{ImageId, RegionId};
 
@@ -50,16 +50,17 @@ pub(crate) async fn run(
     Ok(gone)
 }
 
-/// Marks all new images as released.
+/// Marks all new images as released, and as what `marks` say of them.
 pub(crate) async fn release(
     scope: &Scope,
     work: &Work<'_>,
     distributed: &Distributed,
+    marks: &[Tag],
 ) -> Result<(), Stop> {
     let published = distributed.regions.iter().filter(|one| one.error.is_none());
     for place in published {
         if let Some(image) = &place.image {
-            released(scope, work, &place.region, image).await?;
+            released(scope, work, (&place.region, image), marks).await?;
         }
     }
     Ok(())
@@ -70,10 +71,10 @@ pub(crate) async fn release(
 async fn released(
     scope: &Scope,
     work: &Work<'_>,
-    region: &RegionId,
-    image: &ImageId,
+    (region, image): (&RegionId, &ImageId),
+    marks: &[Tag],
 ) -> Result<(), Stop> {
-    match mark_released(scope, region, image).await {
+    match mark_released(scope, region, image, marks).await {
         Err(Stop::Failed(trouble)) => {
             let text = format!("image {image} can't be marked as released: {trouble}");
             warn(work, region, &text);
@@ -83,17 +84,22 @@ async fn released(
     }
 }
 
-/// Marks an image as released.
+/// Marks an image as released, and as what `marks` say of it.
 pub(crate) async fn mark_released(
     scope: &Scope,
     region: &RegionId,
     image: &ImageId,
+    marks: &[Tag],
 ) -> Result<(), Stop> {
+    let released = tags::tag(tags::STATE, tags::RELEASED);
     let request = TagResources {
         region_id: region.clone(),
         resource_type: "image".into(),
         resource_id: vec![image.to_string()],
-        tag: vec![tags::tag(tags::STATE, tags::RELEASED)],
+        tag: [released]
+            .into_iter()
+            .chain(marks.iter().cloned())
+            .collect(),
     };
     let operation = Operation::ecs(region, &request).map_err(Stop::Failed)?;
     let scope = scope.scope(&format!("released in {region}"));
@@ -159,7 +165,7 @@ fn surplus(mut found: Vec<Image>, new: &ImageId, keep: u32) -> Vec<Image> {
 }
 
 /// Deletes an image, then its snapshots; false where the cloud refuses that.
-async fn retire(
+pub(super) async fn retire(
     scope: &Scope,
     work: &Work<'_>,
     region: &RegionId,

@@ -7,17 +7,15 @@
 //! without either an image is as good on the last day as on the first. What an instance or
 //! a snapshot holds may have changed at any time, so that such a build is never skipped.
 
-use darkroom_ecs::action::{Action as _, DescribeImages, Image, ImageStatus, TagResources};
+use darkroom_ecs::action::{Action as _, DescribeImages, Image, ImageStatus, Tag, TagResources};
 use darkroom_ecs::client::Client;
 use darkroom_ecs::id::RegionId;
 use darkroom_journal::Failure;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::Work;
 use super::distribute::{Distributed, Placed};
-use crate::carry::wrap::hex;
+use super::{Work, layers};
 use crate::check::Checked;
 use crate::event::{Kind, Level};
 use crate::operation::Operation;
@@ -50,15 +48,21 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
     // Under a name that is free: the template's own may be that of the image to be found.
     let name = format!("{}-{}", work.checked.name(), work.run);
     let query = Query::of(&work.checked.resolved, name).map_err(Stop::Failed)?;
+    let nothing = Looked {
+        key: None,
+        found: None,
+        survey: None,
+    };
     if query.source.is_no_image() {
-        return Ok(Looked {
-            key: None,
-            found: None,
-            survey: None,
-        });
+        return Ok(nothing);
     }
     let regions = query.regions.clone();
-    let survey: Survey = serde_json::from_value(scope.run(Operation::Survey { query }).await?)
+    let found = match scope.run(Operation::Survey { query }).await {
+        // The next stage tells it, with what is wrong with the name.
+        Err(Stop::Failed(Trouble::Inputs { .. })) if has_name(work.checked) => return Ok(nothing),
+        other => other?,
+    };
+    let survey: Survey = serde_json::from_value(found)
         .map_err(|error| Stop::Failed(Trouble::internal("Survey", &error)))?;
     let key = work.checked.build_key(survey.image.id.as_str());
     let built = Looked {
@@ -106,6 +110,11 @@ pub(crate) async fn run(scope: Scope, work: &Work<'_>, refresh: bool) -> Result<
     })
 }
 
+/// Whether the image has a name of its own, which may be taken.
+pub(crate) fn has_name(checked: &Checked) -> bool {
+    checked.resolved.image.name.is_some()
+}
+
 /// The newest good image with this key, and its age.
 async fn newest(
     scope: &Scope,
@@ -135,14 +144,14 @@ fn youngest(found: Vec<Image>, now: Timestamp) -> Option<(Image, SignedDuration)
         image.status == ImageStatus::Available && image.tags.get(tags::FAILED).is_none()
     });
     let aged = good.filter_map(|image| {
-        let made: Timestamp = image.creation_time.parse().ok()?;
-        Some((image, now.duration_since(made)))
+        let age = layers::age(&image, now)?;
+        Some((image, age))
     });
     aged.min_by_key(|(_, age)| *age)
 }
 
 /// What decides whether an unchanged image is taken.
-struct Terms {
+pub(super) struct Terms {
     /// What depends on the outside, as people know it.
     volatile: Vec<String>,
     /// How old an image with such parts may be.
@@ -150,7 +159,7 @@ struct Terms {
 }
 
 impl Terms {
-    fn of(checked: &Checked) -> Self {
+    pub(super) fn of(checked: &Checked) -> Self {
         let most = checked.resolved.rebuild.map(|rebuild| {
             SignedDuration::try_from(rebuild.max_age).unwrap_or(SignedDuration::MAX)
         });
@@ -158,6 +167,11 @@ impl Terms {
             volatile: checked.volatile(),
             most: most.unwrap_or(MAX_AGE),
         }
+    }
+
+    /// Whether what depends on the outside may be this old.
+    pub(super) fn allow(&self, age: SignedDuration) -> bool {
+        age <= self.most
     }
 
     /// What an unchanged image of this age comes to.
@@ -174,7 +188,7 @@ impl Terms {
             );
             return Reuse { skipped: true, why };
         }
-        let skipped = age <= self.most;
+        let skipped = self.allow(age);
         let (but, than) = if skipped {
             (" and", "not longer than")
         } else {
@@ -244,7 +258,12 @@ pub(crate) async fn outlook(
     let failed = |failure| match failure {
         Failure::Final(trouble) | Failure::Unavailable(trouble) => trouble,
     };
-    let survey = survey::look(client, &query).await.map_err(failed)?;
+    let survey = match survey::look(client, &query).await.map_err(failed) {
+        Err(Trouble::Inputs { .. }) if has_name(checked) => {
+            return Ok(Reuse::built("its inputs are not right"));
+        }
+        other => other?,
+    };
     let key = checked.build_key(survey.image.id.as_str());
     let terms = Terms::of(checked);
     let mut whys = Vec::new();
@@ -287,7 +306,16 @@ fn in_words(age: SignedDuration) -> String {
     }
 }
 
-/// Marks an image as the outcome of a build with this key.
+/// What an image bears that is the outcome of a build with this key.
+///
+/// `since` says when its oldest part was built, where that was before this run.
+pub(crate) fn marks(key: &str, since: Option<&str>) -> Vec<Tag> {
+    let key = tags::tag(tags::BUILD_KEY, key);
+    let since = since.map(|since| tags::tag(tags::SINCE, since));
+    [key].into_iter().chain(since).collect()
+}
+
+/// Marks an image by itself, as runs of earlier versions do before it is kept.
 pub(crate) async fn mark(scope: &Scope, placed: &Placed, key: &str) -> Result<(), Stop> {
     let Some(image) = &placed.image else {
         return Ok(());
@@ -296,7 +324,7 @@ pub(crate) async fn mark(scope: &Scope, placed: &Placed, key: &str) -> Result<()
         region_id: placed.region.clone(),
         resource_type: "image".into(),
         resource_id: vec![image.to_string()],
-        tag: vec![tags::tag(tags::BUILD_KEY, key)],
+        tag: marks(key, None),
     };
     let operation = Operation::ecs(&placed.region, &request).map_err(Stop::Failed)?;
     scope
@@ -304,15 +332,6 @@ pub(crate) async fn mark(scope: &Scope, placed: &Placed, key: &str) -> Result<()
         .run(operation)
         .await
         .map(drop)
-}
-
-/// What a build depends on, as far as it is known, as one digest. Secrets stand in it as
-/// their markers: another value is the same build.
-pub(crate) fn key_of(parts: &serde_json::Value) -> String {
-    use sha2::{Digest, Sha256};
-    hex(&Sha256::digest(
-        json!({ "key": 1, "of": parts }).to_string().as_bytes(),
-    ))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(super) async fn run(
             scope.keep(undo).await?;
         }
         if let (None, Some(image)) = (&one.error, &one.image) {
-            mark_released(scope, &one.region, image).await?;
+            mark_released(scope, &one.region, image, &[]).await?;
         }
     }
     Ok(placed)

@@ -88,6 +88,13 @@ pub(crate) const TEMPLATE: Keys = Keys {
             shape: Shape::Section(&REBUILD),
         },
         Key {
+            name: "checkpoint",
+            about: "Whether what each item of `build` has come to is kept as an image, so that \
+                    a later build with the same first items begins there; without it only the \
+                    local cloud does it.",
+            shape: Shape::Boolean,
+        },
+        Key {
             name: "on",
             about: "What holds in one cloud only, on top of everything else.",
             shape: Shape::Section(&ON),
@@ -585,6 +592,7 @@ pub(crate) const OVERLAY: Keys = Keys {
         ("secrets", "secrets are the same in every cloud"),
         ("retain", "write it at the top; it holds in every cloud"),
         ("rebuild", "write it at the top; it holds in every cloud"),
+        ("checkpoint", "write it at the top; it holds in every cloud"),
         (
             "on-test-failure",
             "write it at the top; it holds in every cloud",
