@@ -48,29 +48,41 @@ pub struct Figures {
     pub polls: u64,
 }
 
-/// A template with one step, in a network that is there.
-pub fn template(number: usize, (vswitch, group): &(String, String)) -> String {
+/// Where builds have their instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// In a network that the template names, with the type of the instance.
+    Named,
+    /// In one that each build makes and removes, of a type that it finds.
+    Temporary,
+}
+
+/// A template with one step.
+fn template(number: usize, named: Option<&(String, String)>) -> String {
+    let instance = named.map_or_else(String::new, |(vswitch, group)| {
+        format!("instance: {{ type: ecs.g7.large, vswitch: {vswitch}, security-group: {group} }}\n")
+    });
     format!(
         "\
 name: web-{number}
 source: {{ family: debian-12 }}
-instance: {{ type: ecs.g7.large, vswitch: {vswitch}, security-group: {group} }}
-build:
+{instance}build:
   - run: make install
 "
     )
 }
 
 /// Builds with each of these latencies, one after the other, in simulated time.
-pub fn one_by_one(all: &[Latencies]) -> Vec<Figures> {
+pub fn one_by_one(all: &[Latencies], network: Network) -> Vec<Figures> {
     in_simulated_time(async |clock, lab| {
-        let network = lab.network("cn-hangzhou").await;
+        let there = lab.network("cn-hangzhou").await;
+        let named = (network == Network::Named).then_some(&there);
         let mut figures = Vec::new();
         for (number, latencies) in all.iter().enumerate() {
             set(lab, *latencies).await;
             let (begin, before) = (clock.now(), asked(lab, 0).await);
             let polls = lab.engine.polls();
-            let text = template(number, &network);
+            let text = template(number, named);
             let (outcome, _) = lab.build_at(Pace::LOCAL, &text).await;
             let manifest = &outcome.manifest;
             assert_eq!(manifest.status, Status::Success, "{:?}", manifest.error);
@@ -121,7 +133,7 @@ pub fn many(count: usize) -> Many {
         let before = asked(lab, 0).await.last;
         let one = async |number: usize| {
             let begin = clock.now();
-            let (outcome, _) = lab.build(&template(number, &network)).await;
+            let (outcome, _) = lab.build(&template(number, Some(&network))).await;
             let manifest = &outcome.manifest;
             assert_eq!(manifest.status, Status::Success, "{:?}", manifest.error);
             clock.now().duration_since(begin).as_secs_f64()

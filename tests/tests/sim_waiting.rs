@@ -2,7 +2,7 @@
 //! one. In simulated time, which nothing but the cloud's latencies moves.
 #![expect(clippy::print_stdout, reason = "a tier that did not run says so")]
 
-use darkroom_tests::waiting::{Latencies, many, one_by_one, random};
+use darkroom_tests::waiting::{Latencies, Network, many, one_by_one, random};
 
 #[test]
 fn a_cloud_that_is_known_is_met_on_time_with_few_calls() {
@@ -11,22 +11,28 @@ fn a_cloud_that_is_known_is_met_on_time_with_few_calls() {
         stop: 2.0,
         image: 5.0,
     };
-    let figures = one_by_one(&[latencies; 5]);
-    for one in &figures {
-        println!("{:.2} s of {}, {one:?}", one.seconds, latencies.sum());
+    for network in [Network::Named, Network::Temporary] {
+        let figures = one_by_one(&[latencies; 5], network);
+        for one in &figures {
+            println!(
+                "{network:?}: {:.2} s of {}, {one:?}",
+                one.seconds,
+                latencies.sum()
+            );
+        }
+        let good = figures
+            .iter()
+            .any(|one| one.seconds <= 1.03 * latencies.sum() && one.describes <= 30);
+        assert!(good, "{network:?}: {figures:?}");
+        // Nobody knows anything of the first, which is still sooner than every 5 seconds.
+        assert!(figures[0].seconds <= latencies.each_5_seconds().0);
     }
-    let good = figures
-        .iter()
-        .any(|one| one.seconds <= 1.03 * latencies.sum() && one.describes <= 50);
-    assert!(good, "{figures:?}");
-    // Nobody knows anything of the first, which is still sooner than every 5 seconds.
-    assert!(figures[0].seconds <= latencies.each_5_seconds().0);
 }
 
 #[test]
 fn an_unknown_cloud_is_met_almost_on_time() {
-    let all = random(if long() { 50 } else { 12 }, 2026);
-    let figures = one_by_one(&all);
+    let all = random(if long() { 50 } else { 8 }, 2026);
+    let figures = one_by_one(&all, Network::Named);
     let sum: f64 = all.iter().map(|one| one.sum()).sum();
     let seconds: f64 = figures.iter().map(|one| one.seconds).sum();
     let calls: usize = figures.iter().map(|one| one.describes).sum();
@@ -36,15 +42,14 @@ fn an_unknown_cloud_is_met_almost_on_time() {
         "{:.1} s on average, {over:.2} s more, {calls} Describe calls in {count} builds",
         sum / count
     );
-    // The first ones know nothing yet.
-    let most = if long() { 0.03 } else { 0.05 };
-    assert!(over <= most * sum / count, "{over}");
+    assert!(over <= 0.4_f64.max(0.03 * sum / count), "{over}");
 }
 
 #[test]
 fn many_builds_share_their_polls() {
-    // Of a hundred each call is about fewer.
-    let (count, least) = if long() { (1000, 20.0) } else { (40, 1.5) };
+    // What a thousand do is tried in `host/engine/src/waiter/crowd.rs` too, without a cloud.
+    // A few may use the account's rate up, to wait less.
+    let (count, least) = if long() { (1000, 20.0) } else { (15, 0.9) };
     let many = many(count);
     println!(
         "{count} builds: {} polls, 1/{:.0} of one each 5 s; {:?}",

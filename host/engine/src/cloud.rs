@@ -10,6 +10,7 @@ mod claim;
 pub(crate) mod files;
 mod find;
 mod invocation;
+mod launches;
 mod look;
 mod network;
 mod undo;
@@ -24,7 +25,7 @@ use darkroom_ecs::action::{
     InstanceStatus, JsonList, VERSION,
 };
 use darkroom_ecs::client::Client;
-use darkroom_ecs::id::{ImageId, InstanceId, RegionId};
+use darkroom_ecs::id::{ImageId, InstanceId, RegionId, VpcId};
 use darkroom_ecs::params::{Params, to_params};
 use darkroom_journal::{Attempt, Class, Clock, Failure, Poll, RunId, World};
 use jiff::Timestamp;
@@ -37,8 +38,9 @@ use crate::operation::{Condition, Operation};
 use crate::secret::Vault;
 use crate::survey;
 use crate::trouble::{Trouble, of_call};
-use crate::waiter::{Account, Waiter, earlier};
+use crate::waiter::{Account, Waiter, Window, earlier};
 use claim::Claim;
+use launches::Launches;
 use undo::Snapshots;
 
 /// How often the cloud is asked about something that takes its time.
@@ -68,7 +70,7 @@ impl Pace {
     pub const LOCAL: Self = Self {
         first: Duration::from_millis(20),
         most: Duration::from_millis(500),
-        longest: Duration::from_secs(2),
+        longest: Duration::from_secs(4),
         price: Duration::from_micros(1500),
         rate: 500,
         agent: Duration::from_mins(2),
@@ -107,9 +109,14 @@ pub struct Cloud {
     waiter: Arc<Waiter>,
     account: Arc<Account>,
     watches: Mutex<BTreeMap<String, look::Watch>>,
+    /// How the run's first transition of each kind went.
+    firsts: Mutex<BTreeMap<String, Window>>,
     /// Instances whose deletion this process has asked for and not seen the end of, by
     /// region and purpose.
     released: Mutex<BTreeMap<(RegionId, String), Vec<InstanceId>>>,
+    launches: Mutex<Launches>,
+    /// The ranges of VPCs that are available.
+    ranges: Mutex<BTreeMap<VpcId, String>>,
     vault: OnceLock<Arc<Vault>>,
     /// What was shown last of each running step's output, and when it was asked for.
     shown: Mutex<BTreeMap<String, (Timestamp, String)>>,
@@ -140,7 +147,10 @@ impl Cloud {
             waiter,
             account,
             watches: Mutex::default(),
+            firsts: Mutex::default(),
             released: Mutex::default(),
+            launches: Mutex::default(),
+            ranges: Mutex::default(),
             vault: OnceLock::new(),
             shown: Mutex::default(),
             claim: Claim::default(),
@@ -176,6 +186,9 @@ impl Cloud {
         params: &Params,
         attempt: &Attempt,
     ) -> Outcome {
+        if let Some(seen) = self.seen_image(region, action, params) {
+            return Ok(seen);
+        }
         let class = effects::of_action(action).unwrap_or(Class::State);
         let mut params = params.clone();
         if class == Class::Token {
@@ -391,7 +404,7 @@ impl World for Cloud {
             } => self.make(region, action, params, attempt).await,
             Operation::Now => Ok(json!(self.clock.now())),
             Operation::Survey { query } => {
-                let survey = survey::look(&self.client, query).await?;
+                let survey = survey::look_for(&self.client, query, &self.run).await?;
                 serde_json::to_value(survey)
                     .map_err(|error| Failure::Final(Trouble::internal("Survey", &error)))
             }

@@ -11,7 +11,7 @@ use darkroom_ecs::client::Client;
 use darkroom_ecs::id::{
     ImageId, InstanceId, RegionId, SecurityGroupId, SnapshotId, VSwitchId, ZoneId,
 };
-use darkroom_journal::Failure;
+use darkroom_journal::{Failure, RunId};
 use darkroom_template::{Cloud, Resolved, Source};
 use serde::{Deserialize, Serialize};
 
@@ -239,6 +239,21 @@ pub async fn look(client: &Client, query: &Query) -> Found<Survey> {
     let surveyor = Surveyor {
         client,
         query,
+        run: None,
+        problems: Vec::new(),
+    };
+    surveyor.look().await
+}
+
+/// The same for a run: a name that it has made of its own id is free.
+///
+/// # Errors
+/// As of [`look`].
+pub(crate) async fn look_for(client: &Client, query: &Query, run: &RunId) -> Found<Survey> {
+    let surveyor = Surveyor {
+        client,
+        query,
+        run: Some(run),
         problems: Vec::new(),
     };
     surveyor.look().await
@@ -247,6 +262,7 @@ pub async fn look(client: &Client, query: &Query) -> Found<Survey> {
 struct Surveyor<'a> {
     client: &'a Client,
     query: &'a Query,
+    run: Option<&'a RunId>,
     problems: Vec<Problem>,
 }
 
@@ -258,8 +274,11 @@ impl Surveyor<'_> {
             (Some(image), Some(ground)) => self.candidates(image, ground).await?,
             _ => Vec::new(),
         };
-        for region in &self.query.regions {
-            self.name_is_free(region).await?;
+        let own = |run: &RunId| self.query.image_name.contains(run.as_str());
+        if !self.run.is_some_and(own) {
+            for region in &self.query.regions {
+                self.name_is_free(region).await?;
+            }
         }
         match (image, ground) {
             (Some(image), Some(ground)) if self.problems.is_empty() => Ok(Survey {

@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use darkroom_ecs::action::{
-    DescribeImages, DescribeInstances, DescribeSecurityGroups, Instance,
+    DescribeImages, DescribeInstances, DescribeSecurityGroups, Image, Instance,
     ModifyInstanceAutoReleaseTime, Tag, TagResources, Tags,
 };
 use darkroom_ecs::id::RegionId;
@@ -119,6 +119,12 @@ impl Cloud {
         self.state().epoch = Some(epoch);
     }
 
+    /// Whether this is the run's first session: what is waited for has begun in it.
+    pub(super) fn is_first(&self) -> bool {
+        let state = self.state();
+        state.epoch.as_ref().is_some_and(|epoch| epoch.number == 1)
+    }
+
     /// Claims what earlier sessions have made, which the run's undo entries name, and puts
     /// off the time at which the cloud would delete its instances.
     ///
@@ -193,6 +199,50 @@ impl Cloud {
             }
             self.state().seen = Some(now);
             return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Reads the marks of an instance that was waited for, as it was at `at`.
+    ///
+    /// # Errors
+    /// When a newer session has claimed the run.
+    pub(super) fn saw_instance(
+        &self,
+        region: &RegionId,
+        instance: &Instance,
+        at: Timestamp,
+    ) -> Outcome<()> {
+        if instance.tags.get(tags::RUN) != Some(self.run.as_str()) {
+            return Ok(());
+        }
+        let one = Marked::of_instance(instance);
+        self.judge(&one, false)?;
+        let mut state = self.state();
+        // Only what `heed` would read.
+        let first = state.places.first() == Some(&(Kind::Instance, region.clone()));
+        let ours = state.epoch.is_some() && one.epoch == state.epoch;
+        if first && ours && one.lease.is_some_and(|lease| !self.is_due(lease)) {
+            state.seen = state.seen.max(Some(at));
+            state.lease = one.lease;
+        }
+        Ok(())
+    }
+
+    /// The same of an image. It bears no lease, so the one that is known must last.
+    ///
+    /// # Errors
+    /// When a newer session has claimed the run.
+    pub(super) fn saw_image(&self, image: &Image, at: Timestamp) -> Outcome<()> {
+        if image.tags.get(tags::RUN) != Some(self.run.as_str()) {
+            return Ok(());
+        }
+        let one = Marked::new(&image.image_id, &image.tags);
+        self.judge(&one, false)?;
+        let mut state = self.state();
+        let ours = state.epoch.is_some() && one.epoch == state.epoch;
+        if ours && state.lease.is_some_and(|lease| !self.is_due(lease)) {
+            state.seen = state.seen.max(Some(at));
         }
         Ok(())
     }
@@ -297,9 +347,11 @@ impl Cloud {
         if makes {
             self.heed().await?;
         }
+        let launch = self.launching(region, action, params, attempt);
         let answer = self.ecs(region, action, params, attempt).await?;
         if makes {
             self.made(region, action, params, attempt);
+            self.launched(launch, &answer);
         }
         Ok(answer)
     }
@@ -318,6 +370,10 @@ impl Cloud {
         };
         let mut state = self.state();
         let first = !state.places.iter().any(|(kind, _)| *kind <= place.0);
+        if first && attempt.repeat.is_none() && attempt.epoch == state.epoch {
+            // It was made a moment ago with this session's marks.
+            state.seen = Some(attempt.at);
+        }
         state.places.insert(place);
         if first && !matches!(action, "CreateImage" | "CopyImage") {
             state.lease = Some(attempt.at + signed(self.pace.lease));

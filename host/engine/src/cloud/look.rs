@@ -8,20 +8,23 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use darkroom_ecs::action::{
-    CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeInstances,
-    DescribeInvocations, Image, Instance, InstanceStatus, JsonList,
+    Action, CommaList, DescribeCloudAssistantStatus, DescribeImages, DescribeImagesResponse,
+    DescribeInstances, DescribeInvocations, Image, ImageStatus, Images, Instance, InstanceStatus,
+    JsonList,
 };
 use darkroom_ecs::id::{ImageId, InstanceId, InvokeId, RegionId};
+use darkroom_ecs::params::{Params, from_params};
 use darkroom_journal::Failure;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{Cloud, every_status};
 use crate::operation::Condition;
 use crate::tags;
 use crate::trouble::Trouble;
-use crate::waiter::{COMMANDS, Command, Waits, between};
+use crate::waiter::{COMMANDS, Command, Waits, Window, between, earlier};
 
 /// Pages of running commands that are read, of all hosts of the account.
 const PAGES: usize = 40;
@@ -52,7 +55,12 @@ impl Cloud {
             return (watch.begun, watch.due.min(now));
         }
         let waits = self.waits(condition);
-        let due = self.waiter.first(&self.account, &self.pace, &waits);
+        let due = if self.is_first() {
+            self.waiter.first(&self.account, &self.pace, &waits)
+        } else {
+            // It may have begun long ago, in another process.
+            now
+        };
         let watch = Watch {
             begun: now,
             due,
@@ -90,14 +98,21 @@ impl Cloud {
         let Some(Watch { begun, due, unseen }) = watch else {
             return;
         };
-        // One that held at once may have done so for long.
-        if unseen.is_none() && due == begun {
+        // One that held at once may have done so for long, one of an earlier process has
+        // begun before.
+        if !self.is_first() || (unseen.is_none() && due == begun) {
             return;
         }
         let unseen = unseen.map_or(Duration::ZERO, |unseen| between(begun, unseen));
         let waits = self.waits(condition);
         let seen = between(begun, self.clock.now());
         self.waiter.note(&waits, unseen, seen);
+        let window = (unseen.as_secs_f64(), seen.as_secs_f64());
+        self.firsts().entry(waits.name()).or_insert(window);
+    }
+
+    fn firsts(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Window>> {
+        self.firsts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watches(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Watch>> {
@@ -133,7 +148,7 @@ impl Cloud {
         };
         // What a step says is shown while it runs.
         let shown = matches!(condition, Condition::Invocation { step, .. } if !step.is_empty());
-        Waits {
+        let waits = Waits {
             kind,
             region,
             waiting,
@@ -142,7 +157,10 @@ impl Cloud {
             } else {
                 self.pace.longest
             },
-        }
+            first: None,
+        };
+        let first = self.firsts().get(&waits.name()).copied();
+        Waits { first, ..waits }
     }
 
     fn expect(&self, condition: &Condition, due: Timestamp) {
@@ -196,10 +214,14 @@ impl Cloud {
         let place = self.account.place(region);
         let ask = |ids| self.ask_instances(region, ids).boxed();
         let clock = &*self.clock;
-        place
+        let found = place
             .instances
             .look(instance, since, clock, || self.admitted(), ask)
-            .await
+            .await?;
+        if let Some(found) = &found {
+            self.saw_instance(region, found, since)?;
+        }
+        Ok(found)
     }
 
     async fn ask_instances(
@@ -264,10 +286,50 @@ impl Cloud {
         let place = self.account.place(region);
         let ask = |ids| self.ask_images(region, ids).boxed();
         let clock = &*self.clock;
-        place
+        let found = place
             .images
             .look(image, since, clock, || self.admitted(), ask)
-            .await
+            .await?;
+        if let Some(found) = &found {
+            self.saw_image(found, since)?;
+        }
+        Ok(found)
+    }
+
+    /// What a call would answer that reads nothing but an image which was looked at a
+    /// moment ago.
+    pub(super) fn seen_image(
+        &self,
+        region: &RegionId,
+        action: &str,
+        params: &Params,
+    ) -> Option<Value> {
+        if action != DescribeImages::NAME {
+            return None;
+        }
+        let asked: DescribeImages = from_params(params).ok()?;
+        let CommaList(images) = asked.image_id.clone()?;
+        let [image] = images.as_slice() else {
+            return None;
+        };
+        let plain = DescribeImages {
+            region_id: region.clone(),
+            image_id: asked.image_id.clone(),
+            ..DescribeImages::default()
+        };
+        if asked != plain {
+            return None;
+        }
+        let since = earlier(self.clock.now(), self.pace.first);
+        let place = self.account.place(region);
+        let found = place.images.lately(image, since)?;
+        // Without a status it finds no others.
+        let found = Some(found).filter(|found| found.status == ImageStatus::Available)?;
+        let answer = DescribeImagesResponse {
+            images: Images { image: vec![found] },
+            ..DescribeImagesResponse::default()
+        };
+        serde_json::to_value(answer).ok()
     }
 
     async fn ask_images(
@@ -361,21 +423,29 @@ impl Cloud {
             region,
             waiting: place.instances.waiting(self.clock.now()),
             longest: self.pace.longest,
+            first: None,
         };
         let mut left = instances;
+        let mut unseen = Duration::ZERO;
         let mut due = self.waiter.first(&self.account, &self.pace, &waits());
         while let Some(instance) = left.first() {
-            place.instances.expect(instance.clone(), due);
+            // The run's others too: they are deleted next.
+            let others = self.own_instances(region).into_iter();
+            for one in others.chain([instance.clone()]) {
+                place.instances.expect(one, due);
+            }
             self.clock.sleep_until(due).await;
-            if self
-                .look_at_instance(region, instance, due)
-                .await?
-                .is_none()
-            {
+            let found = self.look_at_instance(region, instance, due).await?;
+            let seen = between(begun, self.clock.now());
+            if found.is_none() {
+                if due > begun {
+                    self.waiter.note(&waits(), unseen, seen);
+                }
                 left.remove(0);
             } else if self.clock.now().duration_since(begun) >= limit {
                 break;
             } else {
+                unseen = seen;
                 due = self.waiter.next(&self.account, &self.pace, &waits(), begun);
             }
         }

@@ -4,6 +4,8 @@
 //! no instance is left in them; for a while after that the cloud refuses it still. So
 //! each is tried again until nothing depends on it.
 
+use std::sync::PoisonError;
+
 use darkroom_ecs::action::{
     CreateSecurityGroup, CreateVSwitch, CreateVpc, DeleteSecurityGroup, DeleteVSwitch, DeleteVpc,
     DescribeSecurityGroups, DescribeVSwitches, DescribeVpcs, Tag, VSwitch,
@@ -28,13 +30,7 @@ impl Cloud {
         vpc: &VpcId,
         vswitch: Option<&VSwitchId>,
     ) -> Outcome<Option<Value>> {
-        let action = DescribeVpcs {
-            region_id: region.clone(),
-            vpc_id: Some(vpc.to_string()),
-            ..DescribeVpcs::default()
-        };
-        let found = self.call(region, &action).await?.vpcs.vpc;
-        let Some(found) = found.first().filter(|one| one.status == "Available") else {
+        let Some(range) = self.range(region, vpc).await? else {
             return Ok(None);
         };
         if let Some(wanted) = vswitch {
@@ -44,7 +40,27 @@ impl Cloud {
                 return Ok(None);
             }
         }
-        Ok(Some(json!(found.cidr_block)))
+        Ok(Some(json!(range)))
+    }
+
+    /// The range of a VPC, once it is available. That it stays.
+    async fn range(&self, region: &RegionId, vpc: &VpcId) -> Outcome<Option<String>> {
+        let ranges = || self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = ranges().get(vpc) {
+            return Ok(Some(known.clone()));
+        }
+        let action = DescribeVpcs {
+            region_id: region.clone(),
+            vpc_id: Some(vpc.to_string()),
+            ..DescribeVpcs::default()
+        };
+        let found = self.call(region, &action).await?.vpcs.vpc;
+        let mut found = found.into_iter().filter(|one| one.status == "Available");
+        let range = found.next().map(|one| one.cidr_block);
+        if let Some(range) = &range {
+            ranges().insert(vpc.clone(), range.clone());
+        }
+        Ok(range)
     }
 
     async fn vswitches_of(&self, region: &RegionId, vpc: &VpcId) -> Outcome<Vec<VSwitch>> {

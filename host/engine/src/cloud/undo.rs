@@ -43,7 +43,10 @@ impl Cloud {
         run: &RunId,
         purpose: &str,
     ) -> Result<Value, Failure<Trouble>> {
-        let found = self.instances_of(region, run, purpose).await?;
+        let found = match self.seen_instances(region, run, purpose) {
+            Some(seen) => seen,
+            None => self.instances_of(region, run, purpose).await?,
+        };
         let marks = found.iter();
         self.spare(marks.map(|one| (one.instance_id.to_string(), &one.tags)))?;
         for instance in &found {

@@ -258,16 +258,24 @@ impl Surveyor<'_> {
         Ok(kinds)
     }
 
-    /// Millionths of the currency an hour, by type and zone, of the first types in stock,
-    /// as far as the cloud says. That it may not say is no reason not to build.
+    /// Millionths of the currency an hour, by type and zone, as far as the cloud says. That
+    /// it may not say is no reason not to build. Of types that nobody has named those are
+    /// asked for that are tried first: the smallest ones.
     async fn prices(
         &self,
         found: &[Candidate],
         types: &[Kind],
     ) -> Found<BTreeMap<(String, ZoneId), u64>> {
-        let in_stock = |kind: &&Kind| found.iter().any(|one| one.instance_type == kind.name);
         let mut prices = BTreeMap::new();
-        for kind in types.iter().filter(in_stock).take(PRICED) {
+        if found.len() <= 1 {
+            return Ok(prices);
+        }
+        let in_stock = |kind: &&Kind| found.iter().any(|one| one.instance_type == kind.name);
+        let size = |kind: &Kind| (kind.cpu, kind.memory_mib);
+        let smallest = types.iter().find(in_stock).map(size);
+        let named = !self.query.instance_types.is_empty();
+        let first = |kind: &&Kind| in_stock(kind) && (named || Some(size(kind)) == smallest);
+        for kind in types.iter().filter(first).take(PRICED) {
             let action = DescribeSpotPriceHistory {
                 region_id: self.query.region.clone(),
                 network_type: "vpc".into(),

@@ -32,14 +32,17 @@ pub(crate) struct Group<K, V> {
 }
 
 struct State<K, V> {
-    /// What somebody waits for now, and how many do.
-    asked: BTreeMap<K, u32>,
+    /// What somebody waits for now: how many do, and from when on an answer counts for all
+    /// of them.
+    asked: BTreeMap<K, (u32, Timestamp)>,
     /// What somebody will look at, and when.
     due: BTreeMap<K, Timestamp>,
     /// What was answered, and when it had been asked for.
     answers: BTreeMap<K, (Timestamp, Answer<V>)>,
     /// Until then everything is asked for alone: one of many was refused.
     alone_until: Option<Timestamp>,
+    /// When what is no longer needed was last forgotten.
+    swept: Timestamp,
 }
 
 impl<K: Ord + Clone, V: Clone> Group<K, V> {
@@ -53,6 +56,7 @@ impl<K: Ord + Clone, V: Clone> Group<K, V> {
                 due: BTreeMap::new(),
                 answers: BTreeMap::new(),
                 alone_until: None,
+                swept: Timestamp::UNIX_EPOCH,
             }),
         }
     }
@@ -74,11 +78,16 @@ impl<K: Ord + Clone, V: Clone> Group<K, V> {
     /// How many are waited for: asked for now, or to be looked at.
     pub(crate) fn waiting(&self, now: Timestamp) -> usize {
         let mut state = self.state();
-        // Whoever has not come for a minute won't.
-        state.due.retain(|_, due| now.duration_since(*due) < KEPT);
-        let asked = state.asked.keys();
-        let more = asked.filter(|key| !state.due.contains_key(key)).count();
-        state.due.len() + more
+        // Whoever has not come for a minute won't. Each of many asks this: all of them are
+        // gone through only now and then.
+        if now.duration_since(state.swept) >= KEPT {
+            state.swept = now;
+            state.due.retain(|_, due| now.duration_since(*due) < KEPT);
+            state
+                .answers
+                .retain(|_, (at, _)| now.duration_since(*at) < KEPT);
+        }
+        state.due.len().max(state.asked.len())
     }
 
     /// What the cloud says of something, as of `since` or later. `admit` waits until a call
@@ -94,7 +103,7 @@ impl<K: Ord + Clone, V: Clone> Group<K, V> {
         admit: impl Fn() -> BoxFuture<'a, ()> + Send,
         ask: impl Fn(Vec<K>) -> BoxFuture<'a, Answers<K, V>> + Send,
     ) -> Answer<V> {
-        let _asking = Asking::begin(self, key);
+        let _asking = Asking::begin(self, key, since);
         let _turn = self.turn.lock().await;
         if let Some(answer) = self.answered(key, since) {
             return answer;
@@ -117,6 +126,11 @@ impl<K: Ord + Clone, V: Clone> Group<K, V> {
         self.answered(key, Timestamp::MIN).unwrap_or(Ok(None))
     }
 
+    /// What was answered of something, if that was asked for at `since` or later.
+    pub(crate) fn lately(&self, key: &K, since: Timestamp) -> Option<V> {
+        self.answered(key, since)?.ok().flatten()
+    }
+
     fn answered(&self, key: &K, since: Timestamp) -> Option<Answer<V>> {
         let state = self.state();
         let (at, answer) = state.answers.get(key)?;
@@ -128,8 +142,14 @@ impl<K: Ord + Clone, V: Clone> State<K, V> {
     /// What is asked for together: the first, who else waits, and whose moment has come.
     fn batch(&self, first: &K, now: Timestamp, size: usize) -> Vec<K> {
         let alone = self.alone_until.is_some_and(|until| now < until);
+        // Who has his answer and has not come for it yet is not asked for again: he would
+        // be in the place of another.
+        let asked = self.asked.iter().filter(|(key, (_, since))| {
+            let answered = self.answers.get(key);
+            answered.is_none_or(|(at, _)| at < since)
+        });
         let due = self.due.iter().filter(|(_, due)| **due <= now);
-        let others = self.asked.keys().chain(due.map(|(key, _)| key));
+        let others = asked.map(|(key, _)| key).chain(due.map(|(key, _)| key));
         let mut keys = vec![first.clone()];
         let mut seen = std::collections::BTreeSet::from([first]);
         for key in others {
@@ -144,8 +164,6 @@ impl<K: Ord + Clone, V: Clone> State<K, V> {
     }
 
     fn answer(&mut self, keys: Vec<K>, at: Timestamp, answers: &Answers<K, V>) {
-        self.answers
-            .retain(|_, (asked, _)| at.duration_since(*asked) < KEPT);
         for key in keys {
             self.due.remove(&key);
             let answer = match answers {
@@ -164,8 +182,12 @@ struct Asking<'a, K: Ord + Clone, V: Clone> {
 }
 
 impl<'a, K: Ord + Clone, V: Clone> Asking<'a, K, V> {
-    fn begin(group: &'a Group<K, V>, key: &K) -> Self {
-        *group.state().asked.entry(key.clone()).or_default() += 1;
+    fn begin(group: &'a Group<K, V>, key: &K, since: Timestamp) -> Self {
+        let mut state = group.state();
+        let (count, latest) = state.asked.entry(key.clone()).or_insert((0, since));
+        *count += 1;
+        *latest = since.max(*latest);
+        drop(state);
         Self {
             group,
             key: key.clone(),
@@ -176,7 +198,7 @@ impl<'a, K: Ord + Clone, V: Clone> Asking<'a, K, V> {
 impl<K: Ord + Clone, V: Clone> Drop for Asking<'_, K, V> {
     fn drop(&mut self) {
         let mut state = self.group.state();
-        if let Some(count) = state.asked.get_mut(&self.key) {
+        if let Some((count, _)) = state.asked.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
                 state.asked.remove(&self.key);
@@ -256,8 +278,10 @@ mod tests {
     #[tokio::test]
     async fn many_are_asked_for_in_few_calls() {
         let scene = Scene::new(100, false);
-        let answers = join_all((100..350).map(|key| scene.look(key))).await;
-        for (key, answer) in (100..).zip(answers) {
+        // In an order without order.
+        let keys = || (0..250).map(|number| 100 + number * 107 % 250);
+        let answers = join_all(keys().map(|key| scene.look(key))).await;
+        for (key, answer) in keys().zip(answers) {
             assert_eq!(answer, Ok(Some(2 * key)));
         }
         // The first doesn't know yet that others come.

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::alike::{Sure, Window, alike};
 use crate::cloud::Pace;
 
 /// How many are kept of each kind and region.
 const MOST: usize = 32;
 /// How many kinds and regions are kept.
 const MOST_NAMES: usize = 500;
+/// How many are counted before the older ones count for half.
+const MOST_COUNTED: u32 = 32;
 /// The end of what is expected of something that nobody has seen yet, in first intervals
 /// of the pace: a minute on this machine, most of an hour in the cloud.
 const LONGEST: f64 = 3000.0;
@@ -21,12 +24,18 @@ const LONGEST: f64 = 3000.0;
 const PRIOR: f64 = 1.0;
 /// The step of what is expected: as likely from 1 to 1.5 seconds as from 10 to 15.
 const STEP: f64 = 1.5;
-/// So many alike make sure.
-const ALIKE: usize = 3;
-/// How much of the longest they may differ by.
-const APART: f64 = 0.25;
-/// What is expected beside what is sure.
-const DOUBT: f64 = 0.1;
+/// What is expected of something that took longer than was sure: as much longer, as a
+/// part of that, with this weight, and then anything.
+const LATE: (f64, f64) = (0.03, 0.3);
+/// Where nothing is sure each one that was seen stands for those around it, shorter and
+/// longer by this factor.
+const AROUND: f64 = 1.5;
+/// And what the last one weighs by itself: it may be the same again.
+const SAME: f64 = 0.5;
+/// How many of one run's later transitions must be like its first to make sure.
+const LIKELY: f64 = 0.7;
+/// What that is taken to be, of how many, when nothing was seen: they mostly are.
+const AT_FIRST: (f64, f64) = (3.0, 4.0);
 
 /// A transition takes `from` to `to` seconds with this weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +49,10 @@ pub(crate) struct Span {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct History {
     /// The last ones, by name: seconds from, seconds to.
-    seen: BTreeMap<String, VecDeque<(f64, f64)>>,
+    seen: BTreeMap<String, VecDeque<Window>>,
+    /// How often a later one of a run was like the run's first, and how often not.
+    #[serde(default)]
+    again: BTreeMap<String, (u32, u32)>,
     #[serde(skip)]
     changed: bool,
 }
@@ -76,40 +88,59 @@ impl History {
         self.changed = true;
     }
 
-    /// The last ones, when they were alike: then it is sure how long the next one takes.
-    fn alike(&self, name: &str) -> Option<Vec<(f64, f64)>> {
-        let seen = self.seen.get(name)?;
-        let last: Vec<_> = seen.iter().rev().take(ALIKE).rev().copied().collect();
-        let from = last.iter().map(|one| one.0).fold(f64::MAX, f64::min);
-        let to = last.iter().map(|one| one.1).fold(0.0, f64::max);
-        (last.len() > 1 && to - from <= APART * to).then_some(last)
+    /// Takes note of a later one of a run: whether it was like the run's first.
+    pub(crate) fn note_again(&mut self, name: &str, first: Window, later: Window) {
+        if self.again.len() >= MOST_NAMES && !self.again.contains_key(name) {
+            return;
+        }
+        let (like, unlike) = self.again.entry(name.into()).or_default();
+        *if alike(first, later) {
+            &mut *like
+        } else {
+            &mut *unlike
+        } += 1;
+        if *like + *unlike > MOST_COUNTED {
+            *like /= 2;
+            *unlike /= 2;
+        }
+        self.changed = true;
     }
 
-    /// Whether it is sure how long a transition of this name takes.
-    pub(crate) fn is_sure(&self, name: &str) -> bool {
-        self.alike(name).is_some()
+    /// What is sure of a transition of this name, where the same run's first one was
+    /// `first`.
+    pub(crate) fn sure(&self, name: &str, first: Option<Window>) -> Option<Sure> {
+        let seen = self.seen.get(name);
+        if let Some(sure) = seen.and_then(|seen| Sure::of(seen.iter())) {
+            return Some(sure);
+        }
+        let (like, unlike) = self.again.get(name).copied().unwrap_or_default();
+        let (like, all) = (f64::from(like), f64::from(like + unlike));
+        let likely = (like + AT_FIRST.0) / (all + AT_FIRST.1) >= LIKELY;
+        first.filter(|_| likely).and_then(Sure::of_one)
     }
 
     /// What is expected of a transition of this name.
-    pub(crate) fn spans(&self, name: &str, pace: &Pace) -> Vec<Span> {
+    pub(crate) fn spans(&self, name: &str, sure: Option<Sure>, pace: &Pace) -> Vec<Span> {
         let mut spans = prior(pace);
-        if let Some(last) = self.alike(name) {
-            for span in &mut spans {
-                span.weight *= DOUBT;
-            }
-            // Each was met more closely than the one before.
-            let mut weight = 1.0;
-            for (from, to) in last {
-                spans.push(Span { from, to, weight });
-                weight *= 4.0;
-            }
+        if let Some(sure) = sure {
+            let (part, weight) = LATE;
+            spans.push(Span {
+                from: sure.to(),
+                to: sure.to() * (1.0 + part),
+                weight,
+            });
             return spans;
         }
         let seen = self.seen.get(name).into_iter().flatten();
-        spans.extend(seen.map(|(from, to)| Span {
+        spans.extend(seen.clone().map(|(from, to)| Span {
+            from: from / AROUND,
+            to: to * AROUND,
+            weight: 1.0,
+        }));
+        spans.extend(seen.last().map(|(from, to)| Span {
             from: *from,
             to: *to,
-            weight: 1.0,
+            weight: SAME,
         }));
         spans
     }
@@ -153,32 +184,37 @@ mod tests {
         let text = history.changed().unwrap();
         assert_eq!(history.changed(), None);
         let read = History::read(&text);
-        let spans = read.spans("image", &Pace::LOCAL);
+        let spans = read.spans("image", None, &Pace::LOCAL);
         let seen = spans.len() - prior(&Pace::LOCAL).len();
-        assert_eq!(seen, MOST);
+        // And the last one by itself.
+        assert_eq!(seen, MOST + 1);
         assert!((spans.last().unwrap().to - 100.0).abs() < 1e-9);
-        assert!(!read.is_sure("image"));
-        assert_eq!(read.spans("up", &Pace::LOCAL), prior(&Pace::LOCAL));
+        assert_eq!(read.sure("image", None), None);
+        assert_eq!(read.spans("up", None, &Pace::LOCAL), prior(&Pace::LOCAL));
         // What is damaged is as good as nothing.
         for damaged in [&b"{"[..], br#"{"seen":{"up":[[3.0,1.0],[-1.0,2.0]]}}"#] {
-            let spans = History::read(damaged).spans("up", &Pace::LOCAL);
+            let spans = History::read(damaged).spans("up", None, &Pace::LOCAL);
             assert_eq!(spans, prior(&Pace::LOCAL));
         }
     }
 
     #[test]
-    fn what_was_alike_is_sure_until_it_changes() {
+    fn a_run_s_second_is_expected_to_be_like_its_first_while_they_are() {
         let mut history = History::default();
-        let mut note = |from: u64, to: u64| {
-            let [from, to] = [from, to].map(Duration::from_millis);
-            history.note("stop", from, to);
-            history.is_sure("stop")
-        };
-        assert!(!note(1900, 2100));
-        assert!(note(1990, 2010));
-        assert!(note(2000, 2010));
-        assert!(!note(3900, 4100));
-        assert!(!note(3990, 4010));
-        assert!(note(3990, 4000));
+        let first = Some((2.95, 3.0));
+        assert_eq!(history.sure("start", None), None);
+        assert!(history.sure("start", first).is_some());
+        for _ in 0..3 {
+            history.note_again("start", (2.95, 3.0), (8.0, 8.1));
+        }
+        assert_eq!(history.sure("start", first), None);
+        for _ in 0..30 {
+            history.note_again("start", (2.95, 3.0), (2.9, 3.1));
+        }
+        let read = History::read(&history.changed().unwrap());
+        assert!(read.sure("start", first).is_some());
+        // What an earlier version has kept.
+        let text = br#"{"seen":{"start":[[2.95,3.0],[2.95,3.0]]}}"#;
+        assert!(History::read(text).sure("start", None).is_some());
     }
 }

@@ -19,6 +19,9 @@
 //! Nothing here decides what an answer means, and nothing is durable: what is kept of
 //! durations makes waits shorter, never right or wrong.
 
+mod alike;
+#[cfg(test)]
+mod crowd;
 mod group;
 pub(crate) mod history;
 pub(crate) mod policy;
@@ -35,6 +38,8 @@ use darkroom_journal::Clock;
 use jiff::Timestamp;
 
 use crate::cloud::Pace;
+use alike::Sure;
+pub(crate) use alike::Window;
 pub(crate) use group::Group;
 use history::History;
 use policy::Bucket;
@@ -50,7 +55,7 @@ pub(crate) const COMMANDS: usize = 50;
 
 /// Transitions that may be left alone at first. What a command takes depends on the
 /// command.
-const SLOW: [&str; 3] = ["start", "stop", "image"];
+const SLOW: [&str; 4] = ["start", "stop", "image", "gone"];
 
 /// Shared by all runs of an engine.
 pub(crate) struct Waiter {
@@ -140,11 +145,18 @@ impl Waiter {
     /// not looked at before.
     pub(crate) fn first(&self, account: &Account, pace: &Pace, waits: &Waits<'_>) -> Timestamp {
         let now = self.clock.now();
-        let sure = SLOW.contains(&waits.kind) && locked(&self.history).is_sure(&waits.name());
-        if sure {
+        if self.sure(waits).is_some() {
             return self.next(account, pace, waits, now);
         }
         policy::align(now, account.grid(now, pace))
+    }
+
+    /// When something will have happened, as far as that is sure.
+    fn sure(&self, waits: &Waits<'_>) -> Option<Sure> {
+        if !SLOW.contains(&waits.kind) {
+            return None;
+        }
+        locked(&self.history).sure(&waits.name(), waits.first)
     }
 
     /// When something is looked at again that has been waited for since `begun`.
@@ -157,11 +169,13 @@ impl Waiter {
     ) -> Timestamp {
         let now = self.clock.now();
         let elapsed = between(begun, now);
+        let sure = self.sure(waits);
         let wait = {
             let history = locked(&self.history);
             policy::next_look(&policy::View {
                 elapsed,
-                spans: &history.spans(&waits.name(), pace),
+                sure,
+                spans: &history.spans(&waits.name(), sure, pace),
                 waiting: waits.waiting,
                 longest: waits.longest,
                 pace,
@@ -173,7 +187,15 @@ impl Waiter {
     /// Takes note of a transition that was seen `hi` after its begin and not yet `lo`
     /// after it.
     pub(crate) fn note(&self, waits: &Waits<'_>, lo: Duration, hi: Duration) {
-        locked(&self.history).note(&waits.name(), lo, hi);
+        let mut history = locked(&self.history);
+        match waits.first {
+            // It says of runs what they are like, not of the cloud.
+            Some(first) => {
+                let later = (lo.as_secs_f64(), hi.as_secs_f64());
+                history.note_again(&waits.name(), first, later);
+            }
+            None => history.note(&waits.name(), lo, hi),
+        }
     }
 
     /// Keeps what was learned for the next process. That it can't be is no trouble.
@@ -199,10 +221,13 @@ pub(crate) struct Waits<'a> {
     pub(crate) waiting: usize,
     /// The longest time between two looks.
     pub(crate) longest: Duration,
+    /// How the run's first one went, when this is a later one.
+    pub(crate) first: Option<Window>,
 }
 
 impl Waits<'_> {
-    fn name(&self) -> String {
+    /// What it is known by.
+    pub(crate) fn name(&self) -> String {
         format!("{} {}", self.kind, self.region)
     }
 }

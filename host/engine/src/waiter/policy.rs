@@ -8,14 +8,15 @@
 //! ∫ P(done within s more seconds | not done yet) ds, from 0 to the next look  =  price
 //! ```
 //! With a steady chance `h` of the transition in a second that is `sqrt(2 price / h)`, the
-//! best interval there is. Where every earlier one took 3.0 seconds it is nearly 3 seconds
-//! and then a few looks close together; where nothing is known intervals grow with the
-//! root of the time waited. A call that many share costs each of them its part.
+//! best interval there is. Where nothing is known intervals grow with the root of the time
+//! waited. A call that many share costs each of them its part. Where every earlier one took
+//! 3.0 seconds it is looked at then ([`super::alike`]).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::alike::Sure;
 use super::history::Span;
 use crate::cloud::Pace;
 
@@ -23,6 +24,8 @@ use crate::cloud::Pace;
 pub(crate) struct View<'a> {
     /// Since when.
     pub(crate) elapsed: Duration,
+    /// When it will have happened, as far as that is sure.
+    pub(crate) sure: Option<Sure>,
     /// How long such transitions take.
     pub(crate) spans: &'a [Span],
     /// How many share the calls, itself included.
@@ -40,6 +43,12 @@ pub(crate) fn next_look(view: &View<'_>) -> Duration {
     let sharing = u32::try_from(view.waiting.clamp(1, 1000)).unwrap_or(1);
     let price = view.pace.price.as_secs_f64() / f64::from(sharing);
     let elapsed = view.elapsed.as_secs_f64();
+    if let Some(at) = view.sure.and_then(|sure| sure.next(elapsed)) {
+        // In equal parts, so that the last look is not just before it.
+        let left = at - elapsed;
+        let parts = (left / longest.as_secs_f64()).ceil().max(1.0);
+        return Duration::from_secs_f64(left / parts).clamp(least, longest);
+    }
     let (mut low, mut high) = (least.as_secs_f64(), longest.as_secs_f64());
     if delay(view.spans, elapsed, high) <= price {
         return longest;
@@ -161,57 +170,80 @@ mod tests {
     use super::*;
     use crate::waiter::history::History;
 
-    fn view(spans: &[Span], elapsed: f64, waiting: usize) -> View<'_> {
+    fn view(sure: Option<Sure>, spans: &[Span], elapsed: f64) -> View<'_> {
         View {
             elapsed: Duration::from_secs_f64(elapsed),
+            sure,
             spans,
-            waiting,
+            waiting: 1,
             longest: Pace::LOCAL.longest,
             pace: &Pace::LOCAL,
         }
     }
 
-    /// Waits for something that takes `length` seconds: when it is seen, and the looks.
-    fn wait(spans: &[Span], length: f64) -> (f64, u32) {
-        let (mut elapsed, mut looks) = (0.0, 1);
-        while elapsed < length {
-            elapsed += next_look(&view(spans, elapsed, 1)).as_secs_f64();
-            looks += 1;
-        }
-        (elapsed, looks)
+    /// Waits for something that takes `length` seconds, as often as it is said: the looks
+    /// of each time, and how late it was seen.
+    fn waits(history: &mut History, lengths: impl IntoIterator<Item = f64>) -> Vec<(u32, f64)> {
+        let wait = |length: f64| {
+            let sure = history.sure("it", None);
+            let spans = history.spans("it", sure, &Pace::LOCAL);
+            let (mut elapsed, mut before, mut looks) = (0.0, 0.0, 0);
+            while elapsed < length {
+                before = elapsed;
+                elapsed += next_look(&view(sure, &spans, elapsed)).as_secs_f64();
+                looks += 1;
+            }
+            let [lo, hi] = [before, elapsed].map(Duration::from_secs_f64);
+            history.note("it", lo, hi);
+            (looks, elapsed - length)
+        };
+        lengths.into_iter().map(wait).collect()
     }
 
     #[test]
-    fn what_was_seen_a_few_times_is_met() {
-        let mut history = History::default();
-        for length in [3.0, 2.0, 5.0] {
-            let name = format!("{length}");
-            for _ in 0..5 {
-                let mut elapsed = 0.0;
-                let spans = history.spans(&name, &Pace::LOCAL);
-                let mut before = elapsed;
-                while elapsed < length {
-                    before = elapsed;
-                    elapsed += next_look(&view(&spans, elapsed, 1)).as_secs_f64();
-                }
-                history.note(
-                    &name,
-                    Duration::from_secs_f64(before),
-                    Duration::from_secs_f64(elapsed),
-                );
+    fn what_was_seen_a_few_times_is_met_with_hardly_a_look() {
+        for length in [1.0, 2.0, 3.0, 5.0, 12.0, 60.0] {
+            let met = waits(&mut History::default(), [length; 20]);
+            let least = (length / Pace::LOCAL.longest.as_secs_f64()).ceil();
+            for (looks, late) in &met[3..] {
+                assert!(*late <= 0.03 * length, "{length}: {met:?}");
+                assert!(f64::from(*looks) <= least + 3.0, "{length}: {met:?}");
             }
-            let (seen, looks) = wait(&history.spans(&name, &Pace::LOCAL), length);
-            assert!(seen - length < 0.03 * length, "{length}: {seen}");
-            assert!(looks <= 7, "{length}: {looks}");
+            let looks: u32 = met[3..].iter().map(|(looks, _)| looks).sum();
+            assert!(
+                f64::from(looks) <= 17.0 * (least + 1.5),
+                "{length}: {met:?}"
+            );
         }
+    }
+
+    #[test]
+    fn a_cloud_that_changes_is_learned_anew() {
+        for other in [0.5, 1.0, 2.5, 4.0, 9.0] {
+            let mut history = History::default();
+            waits(&mut history, [3.0; 10]);
+            let met = waits(&mut history, [other; 12]);
+            for (_, late) in &met[8..] {
+                assert!(*late <= 0.05 * other, "{other}: {met:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_never_the_same_is_met_all_the_same() {
+        // From 1 to 12, in an order without order.
+        let lengths = (0..200_u32).map(|number| 1.0 + 11.0 * f64::from(number * 83 % 200) / 200.0);
+        let met = waits(&mut History::default(), lengths);
+        let late: f64 = met.iter().map(|(_, late)| late).sum();
+        assert!(late / 200.0 < 0.1, "{}", late / 200.0);
     }
 
     #[test]
     fn what_nobody_has_seen_is_looked_at_ever_less_often() {
-        let spans = History::default().spans("image", &Pace::LOCAL);
         for length in [0.05, 0.3, 1.0, 4.0, 12.0] {
-            let (seen, looks) = wait(&spans, length);
-            assert!(seen - length <= 0.03 + 0.3 * length, "{length}: {seen}");
+            let met = waits(&mut History::default(), [length]);
+            let (looks, late) = met[0];
+            assert!(late <= 0.03 + 0.3 * length, "{length}: {late}");
             assert!(looks < 100, "{length}: {looks}");
         }
     }
@@ -243,9 +275,11 @@ mod tests {
                 history.note("it", from, from + Duration::from_secs_f64(more));
             }
             for pace in [Pace::LOCAL, Pace::REMOTE] {
-                let spans = history.spans("it", &pace);
+                let sure = history.sure("it", None);
+                let spans = history.spans("it", sure, &pace);
                 let look = |waiting, longest| next_look(&View {
                     elapsed: Duration::from_secs_f64(elapsed),
+                    sure,
                     spans: &spans,
                     waiting,
                     longest,
