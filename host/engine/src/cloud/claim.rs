@@ -8,6 +8,9 @@
 //!   number the later writer wins.
 //! - **The lease** (`darkroom:lease`) says until when nobody else may clear a run away. It
 //!   is renewed when half of it is gone, by whichever operation or poll comes next.
+//! - **The release time** of instances is when the cloud deletes them by itself. It is put
+//!   off with the other two where less than a run's time is left until then: a run that is
+//!   resumed late has its time, and one that takes long is not cut off while it lives.
 //!
 //! Instances bear the marks; while there is none the temporary network's security group
 //! does, and where there is no network either, the image. A VPC whose security group isn't
@@ -194,6 +197,9 @@ impl Cloud {
             if due || found.iter().any(|one| one.epoch != ours) {
                 self.mark(&region, kind, &found, self.lease_from_now())
                     .await?;
+                for one in &found {
+                    self.put_off(&region, one).await;
+                }
             } else {
                 self.state().lease = lease;
             }
@@ -472,8 +478,8 @@ impl Cloud {
         self.state().places.iter().all(|(other, _)| *other >= kind)
     }
 
-    /// Puts off the time at which the cloud deletes an instance, where a run that is
-    /// resumed late might need it longer.
+    /// Puts off the time at which the cloud deletes an instance, where the run might need it
+    /// longer.
     async fn put_off(&self, region: &RegionId, one: &Marked) {
         let now = self.clock.now();
         let late = one.release.is_some_and(|at| at < now + DEADLINE);

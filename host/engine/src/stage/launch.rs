@@ -21,8 +21,8 @@ use crate::tags;
 use crate::trouble::Trouble;
 use crate::{Scope, Stop, answer};
 
-/// How long a run may take. Two hours after that the cloud releases its instances by
-/// itself, whatever became of the run.
+/// How long a run may take without a word of its process. Two hours after that the cloud
+/// releases its instances by itself, whatever became of the run.
 pub(crate) const DEADLINE: SignedDuration = SignedDuration::from_hours(8);
 pub(crate) const GRACE: SignedDuration = SignedDuration::from_hours(2);
 
