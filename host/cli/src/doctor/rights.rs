@@ -186,6 +186,7 @@ fn probe(name: &str, subject: &Subject<'_>, there: &There) -> Option<Params> {
         },
         "DescribeInstanceTypes" => vec![("InstanceTypes.1", ANY_TYPE)],
         "DescribeAvailableResource" => vec![("DestinationResource", "Zone")],
+        "DescribePrice" => vec![("ResourceType", "instance"), ("InstanceType", ANY_TYPE)],
         "DescribeSpotPriceHistory" => vec![("NetworkType", "vpc"), ("InstanceType", ANY_TYPE)],
         "DescribeVSwitches" => vec![("PageSize", "1")],
         "DescribeRegions" => return Some(Params::new()),
