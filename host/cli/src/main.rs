@@ -14,6 +14,7 @@ mod failure;
 mod packages;
 mod places;
 mod planned;
+mod project;
 mod scaffold;
 mod secrets;
 mod settings;

@@ -10,13 +10,9 @@ use super::component::size;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::packages::{self, Bundle as Contents, Pinned, Request};
-use crate::places::lock_file::LockFile;
-use crate::places::roots::Roots;
-use crate::places::template_file::TemplateFile;
-use crate::settings::{Config, Settings};
+use crate::packages::{self, Bundle as Contents, Pinned};
+use crate::project::Project;
 use crate::terminal::Terminal;
-use crate::workshop;
 
 /// Put a template and all that its build needs into one file
 ///
@@ -50,35 +46,20 @@ struct Unpinned {
 
 impl Bundle {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let file = TemplateFile::read(&self.template.template)?;
-        let config = Config::load(&file.folder)?;
-        let settings = Settings::of(&self.place, &config)?;
-        let roots = Roots::of_process()?;
-        let engine = workshop::open(&roots).await?;
-        let before = LockFile::read(&file.folder)?;
-        let request = Request {
-            file: &file,
-            template: &self.template,
-            settings: &settings,
-            config: &config,
-            roots: &roots,
-            lock: &before.lock,
-            mode: self.pinned.mode(),
-            locked: self.pinned.is_locked(),
-            moves: None,
-            cache: None,
-        };
+        let project = Project::open(self.template, &self.place).await?;
+        let request = project.request(self.pinned);
         let resolved = packages::resolve(&request, terminal).await?;
         if let Some((name, path)) = resolved.over.first() {
             let (name, path) = (name.clone(), path.clone());
             let hint = format!("remove `\"{name}\" = \"{path}\"` from [override] in darkroom.toml");
             return Err(Failure::user(Unpinned { name, path }).hint(hint));
         }
-        let checked = check_with(&engine, &request, &resolved.shelf, terminal)?;
+        let checked = check_with(&project.engine, &request, &resolved.shelf, terminal)?;
+        let before = &project.lock;
         let lock = checked.pin(&before.lock, self.pinned.pinning())?;
         before.write(&lock)?;
         let bundle = Contents {
-            template: &file.text,
+            template: &project.file.text,
             lock: &lock,
             files: checked.needed(),
             packages: &resolved.taken,

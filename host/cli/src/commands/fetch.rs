@@ -8,13 +8,9 @@ use super::build::check_with;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::packages::{self, Pinned, Request};
-use crate::places::lock_file::LockFile;
-use crate::places::roots::Roots;
-use crate::places::template_file::TemplateFile;
-use crate::settings::{Config, Settings};
+use crate::packages::{self, Pinned};
+use crate::project::Project;
 use crate::terminal::Terminal;
-use crate::workshop;
 
 /// Pull the packages that a template uses into the cache, and pin them in darkroom.lock
 ///
@@ -35,26 +31,11 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let file = TemplateFile::read(&self.template.template)?;
-        let config = Config::load(&file.folder)?;
-        let settings = Settings::of(&self.place, &config)?;
-        let roots = Roots::of_process()?;
-        let engine = workshop::open(&roots).await?;
-        let before = LockFile::read(&file.folder)?;
-        let request = Request {
-            file: &file,
-            template: &self.template,
-            settings: &settings,
-            config: &config,
-            roots: &roots,
-            lock: &before.lock,
-            mode: self.pinned.mode(),
-            locked: self.pinned.is_locked(),
-            moves: None,
-            cache: None,
-        };
+        let project = Project::open(self.template, &self.place).await?;
+        let request = project.request(self.pinned);
         let resolved = packages::resolve(&request, terminal).await?;
-        let checked = check_with(&engine, &request, &resolved.shelf, terminal)?;
+        let checked = check_with(&project.engine, &request, &resolved.shelf, terminal)?;
+        let before = &project.lock;
         before.write(&checked.pin(&before.lock, self.pinned.pinning())?)?;
         for package in &resolved.taken {
             let signer = package.signer.as_ref();

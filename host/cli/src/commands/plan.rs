@@ -10,12 +10,11 @@ use crate::allowed;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
-use crate::packages::{Pinned, Request};
-use crate::places::lock_file::LockFile;
+use crate::packages::Pinned;
 use crate::places::roots::Roots;
-use crate::places::template_file::TemplateFile;
 use crate::planned::{self, Detail, Picture, mermaid, svg};
-use crate::settings::{Config, Settings};
+use crate::project::Project;
+use crate::settings::Settings;
 use crate::terminal::Terminal;
 use crate::workshop;
 
@@ -53,28 +52,12 @@ enum Form {
 
 impl Plan {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let roots = Roots::of_process()?;
-        let engine = workshop::open(&roots).await?;
-        let file = TemplateFile::read(&self.template.template)?;
-        let config = Config::load(&file.folder)?;
-        let settings = Settings::of(&self.place, &config)?;
-        let lock = LockFile::read(&file.folder)?.lock;
-        let request = Request {
-            file: &file,
-            template: &self.template,
-            settings: &settings,
-            config: &config,
-            roots: &roots,
-            lock: &lock,
-            mode: self.pinned.mode(),
-            locked: self.pinned.is_locked(),
-            moves: None,
-            cache: None,
-        };
-        let checked = check(&engine, &request, terminal).await?;
-        checked.pin(&lock, self.pinned.pinning())?;
+        let project = Project::open(self.template, &self.place).await?;
+        let request = project.request(self.pinned);
+        let checked = check(&project.engine, &request, terminal).await?;
+        checked.pin(&project.lock.lock, self.pinned.pinning())?;
         allowed::show(&checked, terminal);
-        let planned = of(&engine, &checked, &settings, &roots).await?;
+        let planned = of(&project.engine, &checked, &project.settings, &project.roots).await?;
         if let Some(form) = self.graph {
             draw(&planned, form, terminal);
         } else {

@@ -3,20 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use darkroom_registry::resolve::Mode;
 use serde_json::json;
 
 use super::build::check;
 use crate::args::{TemplateArgs, Where, parameter};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::packages::Request;
-use crate::places::lock_file::LockFile;
-use crate::places::roots::Roots;
-use crate::places::template_file::TemplateFile;
-use crate::settings::{Config, Settings};
+use crate::project::Project;
 use crate::terminal::Terminal;
-use crate::workshop;
 
 /// Pin the components that a template uses as they are now, in darkroom.lock
 ///
@@ -51,26 +45,11 @@ impl Update {
             template: self.template,
             parameters: self.parameters,
         };
-        let file = TemplateFile::read(&template.template)?;
-        let config = Config::load(&file.folder)?;
-        let settings = Settings::of(&self.place, &config)?;
-        let before = LockFile::read(&file.folder)?;
-        let roots = Roots::of_process()?;
-        let engine = workshop::open(&roots).await?;
+        let project = Project::open(template, &self.place).await?;
         let names: Vec<_> = self.names.iter().map(|name| full(name)).collect();
-        let request = Request {
-            file: &file,
-            template: &template,
-            settings: &settings,
-            config: &config,
-            roots: &roots,
-            lock: &before.lock,
-            mode: Mode::Normal,
-            locked: false,
-            moves: Some(&names),
-            cache: None,
-        };
-        let checked = check(&engine, &request, terminal).await?;
+        let request = project.moving(&names);
+        let checked = check(&project.engine, &request, terminal).await?;
+        let before = &project.lock;
         let update = before
             .lock
             .update(&checked.used(), &names)

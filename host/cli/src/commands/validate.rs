@@ -9,13 +9,9 @@ use crate::allowed;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::packages::{Pinned, Request};
-use crate::places::lock_file::LockFile;
-use crate::places::roots::Roots;
-use crate::places::template_file::TemplateFile;
-use crate::settings::{Config, Settings};
+use crate::packages::Pinned;
+use crate::project::Project;
 use crate::terminal::Terminal;
-use crate::workshop;
 
 /// Check a template and report every mistake at once
 #[derive(Args, Debug)]
@@ -33,29 +29,13 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let roots = Roots::of_process()?;
-        let engine = workshop::open(&roots).await?;
-        let file = TemplateFile::read(&self.template.template)?;
-        let config = Config::load(&file.folder)?;
-        let settings = Settings::of(&self.place, &config)?;
-        let lock = LockFile::read(&file.folder)?.lock;
-        let request = Request {
-            file: &file,
-            template: &self.template,
-            settings: &settings,
-            config: &config,
-            roots: &roots,
-            lock: &lock,
-            mode: self.pinned.mode(),
-            locked: self.pinned.is_locked(),
-            moves: None,
-            cache: None,
-        };
-        let checked = check(&engine, &request, terminal).await?;
-        checked.pin(&lock, self.pinned.pinning())?;
+        let project = Project::open(self.template, &self.place).await?;
+        let request = project.request(self.pinned);
+        let checked = check(&project.engine, &request, terminal).await?;
+        checked.pin(&project.lock.lock, self.pinned.pinning())?;
         allowed::show(&checked, terminal);
         let region = &checked.resolved().region;
-        let cloud = settings.cloud;
+        let cloud = project.settings.cloud;
         let components = checked.digests();
         let warnings: Vec<_> = checked.warnings.iter().map(ToString::to_string).collect();
         terminal.json(&json!({
@@ -68,7 +48,7 @@ impl Validate {
         }));
         terminal.line(format!(
             "{} is valid: {} on {cloud} {region}, {} components",
-            file.name,
+            project.file.name,
             checked.name(),
             components.len()
         ));
