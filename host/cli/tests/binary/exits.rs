@@ -117,7 +117,7 @@ fn a_build_its_events_and_what_is_kept_of_it() {
     let run = result["result"]["run"].as_str().unwrap();
     let image = result["result"]["images"][0]["image"].as_str().unwrap();
 
-    let people = desk.run(&["build", "."]).expect(0);
+    let people = desk.run(&["build", ".", "--refresh"]).expect(0);
     assert!(
         people.out.contains("SUCCESS in") && people.out.contains("manifest"),
         "{}",
