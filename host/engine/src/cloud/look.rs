@@ -100,7 +100,7 @@ impl Cloud {
         };
         // One that held at once may have done so for long, one of an earlier process has
         // begun before.
-        if !self.is_first() || (unseen.is_none() && due == begun) {
+        if !self.is_first() || (unseen.is_none() && self.is_at_once(begun, due)) {
             return;
         }
         let unseen = unseen.map_or(Duration::ZERO, |unseen| between(begun, unseen));
@@ -109,6 +109,11 @@ impl Cloud {
         self.waiter.note(&waits, unseen, seen);
         let window = (unseen.as_secs_f64(), seen.as_secs_f64());
         self.firsts().entry(waits.name()).or_insert(window);
+    }
+
+    /// Whether something was looked at as soon as it was waited for.
+    fn is_at_once(&self, begun: Timestamp, due: Timestamp) -> bool {
+        between(begun, due) < self.pace.first / 4
     }
 
     fn firsts(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Window>> {
@@ -438,7 +443,7 @@ impl Cloud {
             let found = self.look_at_instance(region, instance, due).await?;
             let seen = between(begun, self.clock.now());
             if found.is_none() {
-                if due > begun {
+                if !self.is_at_once(begun, due) {
                     self.waiter.note(&waits(), unseen, seen);
                 }
                 left.remove(0);
