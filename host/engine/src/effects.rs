@@ -23,25 +23,7 @@ const TOKEN: &[&str] = &[
 ];
 
 /// Brings about a state. Looked at first when repeated; 'already so' is success.
-const STATE: &[&str] = &[
-    "CancelCopyImage",
-    "DeleteImage",
-    "DeleteInstance",
-    "DeleteSecurityGroup",
-    "DeleteSnapshot",
-    "DeleteVSwitch",
-    "DeleteVpc",
-    "InstallCloudAssistant",
-    "ModifyImageAttribute",
-    "ModifyImageSharePermission",
-    "ModifyInstanceAutoReleaseTime",
-    "ModifySecurityGroupPolicy",
-    "StartInstance",
-    "StopInstance",
-    "StopInvocation",
-    "TagResources",
-    "UntagResources",
-];
+const STATE: &[&str] = action::IDEMPOTENT;
 
 /// Neither: what was there before is compared with what is there now.
 const WITNESS: &[&str] = &["RebootInstance"];

@@ -206,6 +206,29 @@ pub fn info(name: &str) -> Option<&'static Info> {
     ACTIONS.iter().find(|info| info.name == name)
 }
 
+/// Actions that change something and that do no more twice than once, although they take
+/// no `ClientToken`: they set a state or remove a thing. The client repeats them when it
+/// does not know what came of them, and so does the engine.
+pub const IDEMPOTENT: &[&str] = &[
+    "CancelCopyImage",
+    "DeleteImage",
+    "DeleteInstance",
+    "DeleteSecurityGroup",
+    "DeleteSnapshot",
+    "DeleteVSwitch",
+    "DeleteVpc",
+    "InstallCloudAssistant",
+    "ModifyImageAttribute",
+    "ModifyImageSharePermission",
+    "ModifyInstanceAutoReleaseTime",
+    "ModifySecurityGroupPolicy",
+    "StartInstance",
+    "StopInstance",
+    "StopInvocation",
+    "TagResources",
+    "UntagResources",
+];
+
 macro_rules! actions {
     ($( $name:ident $response:ident $mutating:literal $($version:ident)?; )+) => {
         $(
@@ -312,6 +335,13 @@ mod tests {
         }
         assert_eq!(info("RunInstances").map(|info| info.mutating), Some(true));
         assert_eq!(info("runinstances"), None);
+    }
+
+    #[test]
+    fn what_is_idempotent_changes_something() {
+        for name in IDEMPOTENT {
+            assert!(info(name).is_some_and(|info| info.mutating), "{name}");
+        }
     }
 
     #[test]
