@@ -68,6 +68,7 @@ impl Mishap {
                 FaultKind::LoseRequest => "lost request",
                 FaultKind::LoseResponse => "lost response",
                 FaultKind::Delay(_) => "delay",
+                FaultKind::DelayResponse(_) => "late response",
                 FaultKind::Fail => "failed job",
                 FaultKind::Stuck => "stuck job",
             },
@@ -188,7 +189,12 @@ impl Luck {
             7 => self.often(FaultKind::LoseRequest),
             8 => {
                 let seconds = self.seconds(40);
-                self.at(FaultKind::Delay(seconds))
+                let late = self.below(2) == 0;
+                self.at(if late {
+                    FaultKind::DelayResponse(seconds)
+                } else {
+                    FaultKind::Delay(seconds)
+                })
             }
             9 => self.at(FaultKind::Refuse {
                 status: 403,

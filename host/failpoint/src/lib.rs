@@ -7,7 +7,7 @@
 //! file with its own pid in it and waits until it is killed, or until the file has
 //! been removed. A point whose file exists already is passed, so that the process
 //! that takes a killed one's place doesn't stop there again. `name@3=…` means the third
-//! time that a process comes by.
+//! time that a process comes by, `name#place=…` that point about that place only.
 //!
 //! A simulation that has a whole process on one thread watches its points with [`within`].
 //!
@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_millis(10);
 
 struct Armed {
     name: String,
+    /// What it has to be about; none: anything.
+    place: Option<String>,
     file: PathBuf,
     /// How many times a process still passes before it is held.
     passes: AtomicU32,
@@ -38,8 +40,9 @@ struct Armed {
 
 impl Armed {
     /// Counts an arrival at `name`; true when it is the one that is held.
-    fn holds(&self, name: &str) -> bool {
+    fn holds(&self, name: &str, place: &str) -> bool {
         self.name == name
+            && self.place.as_ref().is_none_or(|wanted| wanted == place)
             && self
                 .passes
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -49,15 +52,20 @@ impl Armed {
     }
 }
 
-/// Reads `name=file` or `name@count=file`; anything else arms nothing.
+/// Reads `name=file`, `name@count=file` or `name#place=file`; anything else arms nothing.
 fn parse(value: &str) -> Option<Armed> {
     let (name, file) = value.split_once('=')?;
+    let (name, place) = match name.split_once('#') {
+        Some((name, place)) => (name, Some(place.to_owned())),
+        None => (name, None),
+    };
     let (name, count) = match name.split_once('@') {
         Some((name, count)) => (name, count.parse().ok()?),
         None => (name, 1),
     };
     (!name.is_empty() && !file.is_empty() && count > 0).then(|| Armed {
         name: name.into(),
+        place,
         file: file.into(),
         passes: AtomicU32::new(count),
     })
@@ -73,7 +81,7 @@ fn armed() -> Option<&'static Armed> {
 /// Marks the place `name`. It returns at once unless a test has armed it, and then
 /// blocks the calling thread. In asynchronous code use [`reach`].
 pub fn reach_blocking(name: &str) {
-    if let Some(point) = armed().filter(|point| point.holds(name))
+    if let Some(point) = armed().filter(|point| point.holds(name, ""))
         && occupy(point)
     {
         while point.file.exists() {
@@ -98,7 +106,7 @@ pub async fn reach_at(name: &str, subject: &str, place: &str) {
     if within::holds(&point) {
         std::future::pending::<()>().await;
     }
-    let Some(point) = armed().filter(|point| point.holds(name)) else {
+    let Some(point) = armed().filter(|point| point.holds(name, place)) else {
         return;
     };
     if occupy(point) {
@@ -145,10 +153,19 @@ mod tests {
     fn a_count_lets_a_process_pass_that_often() {
         let point = parse("x@3=/tmp/a").unwrap();
         let held: Vec<_> = ["x", "y", "x", "x", "x"]
-            .map(|name| point.holds(name))
+            .map(|name| point.holds(name, "anywhere"))
             .into();
         assert_eq!(held, [false, false, false, true, true]);
-        assert!(parse("x=/tmp/a").unwrap().holds("x"));
+        assert!(parse("x=/tmp/a").unwrap().holds("x", ""));
+    }
+
+    #[test]
+    fn a_place_lets_a_process_pass_elsewhere() {
+        let point = parse("x#build/1@2=/tmp/a").unwrap();
+        assert!(!point.holds("x", ""));
+        assert!(!point.holds("x", "build/1"));
+        assert!(point.holds("x", "build/1@2"));
+        assert!(!point.holds("y", "build/1@2"));
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub enum FaultKind {
     LoseResponse,
     /// Request or job: it begins this many seconds later.
     Delay(f64),
+    /// Request: it is done, and answered this many seconds later.
+    DelayResponse(f64),
     /// Job: it fails; an image becomes `CreateFailed`, an instance stays Stopped.
     Fail,
     /// Job: it never ends, until the plan is another one.
@@ -182,7 +184,9 @@ impl FaultRule {
             return Err(bad("a chance", chance));
         }
         match self.fault {
-            FaultKind::Delay(seconds) if Duration::try_from_secs_f64(seconds).is_err() => {
+            FaultKind::Delay(seconds) | FaultKind::DelayResponse(seconds)
+                if Duration::try_from_secs_f64(seconds).is_err() =>
+            {
                 Err(bad("a delay", seconds))
             }
             FaultKind::Refuse { status, .. } if !(400..600).contains(&status) => {
@@ -328,8 +332,11 @@ impl FaultPlans {
             .note(move |tx| {
                 let mut kept = Kept::load(tx)?;
                 let value = |name: &str| params.get(name).map(str::to_owned);
+                let before = kept.counts.clone();
                 let found = kept.decide(&Subject::Request(&action), &value);
-                kept.keep(tx)?;
+                if kept.counts != before {
+                    kept.keep(tx)?;
+                }
                 Ok::<_, StoreError>(found.and_then(|index| kept.kind(index)))
             })
             .await
@@ -402,6 +409,7 @@ impl FaultKind {
             Self::Answer { .. }
             | Self::LoseResponse
             | Self::Delay(_)
+            | Self::DelayResponse(_)
             | Self::Fail
             | Self::Stuck => None,
         }

@@ -364,8 +364,10 @@ async fn serve(
         let error: StoreError = error;
         tracing::error!(%error, "an answer is not recorded");
     }
-    if let Some(FaultKind::LoseRequest | FaultKind::LoseResponse) = planned {
-        return Answer::Lost;
+    match planned {
+        Some(FaultKind::LoseRequest | FaultKind::LoseResponse) => return Answer::Lost,
+        Some(FaultKind::DelayResponse(seconds)) => delay(cloud, seconds).await,
+        _ => {}
     }
     let mut response = render(&claims.action, claims.format, &request_id, outcome);
     let after = planned.as_ref().and_then(FaultKind::retry_after);
@@ -383,11 +385,7 @@ async fn planned(cloud: &Arc<Cloud>, claims: &Claims) -> Option<FaultKind> {
         .await;
     match found {
         Ok(Some(FaultKind::Delay(seconds))) => {
-            let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            cloud
-                .clock
-                .sleep_until(after(cloud.clock.now(), span))
-                .await;
+            delay(cloud, seconds).await;
             None
         }
         Ok(found) => found,
@@ -396,6 +394,12 @@ async fn planned(cloud: &Arc<Cloud>, claims: &Claims) -> Option<FaultKind> {
             None
         }
     }
+}
+
+async fn delay(cloud: &Cloud, seconds: f64) {
+    let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let until = after(cloud.clock.now(), span);
+    cloud.clock.sleep_until(until).await;
 }
 
 fn record(account: &Account, claims: &Claims, request_id: &str, at: jiff::Timestamp) -> Recorded {

@@ -62,6 +62,25 @@ async fn requests_that_go_wrong_are_made_again_with_one_effect() {
 }
 
 #[tokio::test]
+async fn what_is_answered_late_is_done_at_once() {
+    let world = World::new().await;
+    let user = world.first();
+    let late = json!([{"action": "RunInstances", "fault": {"delay-response": 3600.0}}]);
+    plan(&world, late).await;
+    let wish = user.wish().await;
+    let answered = user.run_as(&wish);
+    let seen = async {
+        while world.billed("instance").await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        _ = answered => unreachable!("it is answered in an hour"),
+        () = seen => {}
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_says_what_the_plan_says() {
     let world = World::new().await;
     let user = world.first();
