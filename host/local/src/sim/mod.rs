@@ -271,20 +271,15 @@ fn count_boot(tx: &Transaction<'_>) -> Result<(), StoreError> {
 
 fn machine(tx: &Transaction<'_>, id: &InstanceId) -> Result<Option<Machine>, StoreError> {
     let text: Option<String> = tx
-        .query_row(
-            "SELECT data FROM instances WHERE id = ?1",
-            [id.to_string()],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT data FROM instances WHERE id = ?1")?
+        .query_row([id.to_string()], |row| row.get(0))
         .optional()?;
     text.map(|text| read(&text)).transpose()
 }
 
 fn keep_machine(tx: &Transaction<'_>, machine: &Machine) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT OR REPLACE INTO instances VALUES (?1, ?2)",
-        params![machine.spec.id.to_string(), write(machine)?],
-    )?;
+    tx.prepare_cached("INSERT OR REPLACE INTO instances VALUES (?1, ?2)")?
+        .execute(params![machine.spec.id.to_string(), write(machine)?])?;
     Ok(())
 }
 

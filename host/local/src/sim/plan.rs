@@ -203,11 +203,8 @@ pub enum PlanError {
 
 pub(super) fn load(tx: &Transaction<'_>) -> Result<SimPlan, StoreError> {
     let text: Option<String> = tx
-        .query_row(
-            "SELECT value FROM settings WHERE name = ?1",
-            [PLAN],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+        .query_row([PLAN], |row| row.get(0))
         .optional()?;
     text.map_or_else(|| Ok(SimPlan::default()), |text| read(&text))
 }

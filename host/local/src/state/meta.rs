@@ -11,17 +11,14 @@ pub(crate) const LAYOUT: &str = "layout";
 
 pub(crate) fn get(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, StoreError> {
     let found = tx
-        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
         .optional()?;
     Ok(found)
 }
 
 pub(crate) fn put(tx: &Transaction<'_>, name: &str, value: &str) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
-        params![name, value],
-    )?;
+    tx.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+        .execute(params![name, value])?;
     Ok(())
 }
