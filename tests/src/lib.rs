@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a test that did not run says so")]
 
 pub mod bench;
+pub mod failing_disk;
 pub mod fixtures;
 pub mod guests;
 pub mod house;

@@ -23,9 +23,15 @@ impl Books {
     /// # Errors
     /// When the cloud refuses.
     pub async fn read(site: &Site) -> Result<Self, SiteError> {
-        let ledger = site.admin("GET", "/-/ledger", json!(null)).await?;
+        Ok(Self::of(
+            &site.admin("GET", "/-/ledger", json!(null)).await?,
+        ))
+    }
+
+    /// As `GET /-/ledger` answered.
+    pub fn of(ledger: &Value) -> Self {
         let mut books = Self::default();
-        for entry in list(&ledger, "entries") {
+        for entry in list(ledger, "entries") {
             let (kind, region) = (text(entry, "kind"), text(entry, "region"));
             *books
                 .counts
@@ -36,7 +42,7 @@ impl Books {
             }
         }
         books.images.sort();
-        Ok(books)
+        books
     }
 }
 
@@ -47,10 +53,18 @@ impl Books {
 /// # Errors
 /// When the cloud refuses.
 pub async fn executions(site: &Site) -> Result<BTreeMap<String, usize>, SiteError> {
-    let page = "/-/requests?action=RunCommand&limit=10000";
-    let asked = site.admin("GET", page, json!(null)).await?;
+    Ok(executions_of(
+        &site.admin("GET", COMMANDS, json!(null)).await?,
+    ))
+}
+
+/// What [`executions_of`] reads.
+pub const COMMANDS: &str = "/-/requests?action=RunCommand&limit=10000";
+
+/// As `GET` [`COMMANDS`] answered.
+pub fn executions_of(asked: &Value) -> BTreeMap<String, usize> {
     let mut tokens: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for request in list(&asked, "requests") {
+    for request in list(asked, "requests") {
         let params = request.get("params").cloned().unwrap_or_default();
         let done = request.get("status").and_then(Value::as_u64) == Some(200);
         let content = BASE64.decode(text(&params, "CommandContent"));
@@ -73,7 +87,7 @@ pub async fn executions(site: &Site) -> Result<BTreeMap<String, usize>, SiteErro
         let most: &mut usize = counts.entry(what).or_default();
         *most = seen.len().max(*most);
     }
-    Ok(counts)
+    counts
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {

@@ -107,6 +107,7 @@ pub struct Life(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     ended: Notify,
+    asked: Notify,
 }
 
 #[derive(Default)]
@@ -117,6 +118,8 @@ struct State {
     hindered: HashMap<(usize, Call), u32>,
     /// Whether the life ends by a panic where its fate says.
     panics: bool,
+    /// Whether it is only asked to end there.
+    polite: bool,
     /// How many points and requests until those whose credentials have expired, how many
     /// those are.
     expired: Option<(u64, u64)>,
@@ -160,12 +163,28 @@ impl Life {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             ended: Notify::new(),
+            asked: Notify::new(),
         }))
     }
 
     /// Ends by a panic instead of at once.
     pub fn panic(&self) {
         self.state().panics = true;
+    }
+
+    /// Is asked to end, as by SIGTERM, in place of ending.
+    pub fn ask_to_end(&self) {
+        self.state().polite = true;
+    }
+
+    /// Completes when the life is asked to end.
+    pub async fn asked(&self) {
+        self.0.asked.notified().await;
+    }
+
+    /// Whether its fate has not come yet.
+    pub fn awaits_its_fate(&self) -> bool {
+        self.state().fate != Fate::None
     }
 
     /// Puts these in the way of its calls.
@@ -298,8 +317,10 @@ impl Life {
         let asked_on = matches!(&state.fate, Fate::Cut(call, Moment::BeforeOutcome)
             if state.answered && call.place == place);
         if asked_on {
-            self.end(state);
-            return Verdict::Hold;
+            if self.end(state) {
+                return Verdict::Hold;
+            }
+            state = self.state();
         }
         let Some(call) = state.call(request, place) else {
             return Verdict::Pass(None);
@@ -316,8 +337,10 @@ impl Life {
             Fate::Cut(..) | Fate::First(..) => false,
         };
         if ends {
-            self.end(state);
-            return Verdict::Hold;
+            if self.end(state) {
+                return Verdict::Hold;
+            }
+            state = self.state();
         }
         if let Some(How::Refuse { status, code }) = state.hindrance(&call, false) {
             return Verdict::Answer(refusal(status, &code));
@@ -354,8 +377,16 @@ impl Life {
         Verdict::Pass(Some(call))
     }
 
-    /// The end; true, for who holds the task that came to it.
+    /// The end; true, for who holds the task that came to it. False where the life is only
+    /// asked to end, and goes on.
     fn end(&self, mut state: MutexGuard<'_, State>) -> bool {
+        if state.polite {
+            state.fate = Fate::None;
+            state.polite = false;
+            drop(state);
+            self.0.asked.notify_one();
+            return false;
+        }
         state.has_ended = true;
         let panics = state.panics;
         drop(state);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use crate::plan::Plan;
 use crate::schedule::{Played, Stage};
@@ -18,8 +17,6 @@ pub struct Many {
     pub seed: u64,
     /// How many at once.
     pub threads: usize,
-    /// When no further one is begun.
-    pub until: Option<Instant>,
 }
 
 /// What came of many schedules.
@@ -62,9 +59,6 @@ pub fn play(stage: &Stage, many: Many, told: &(dyn Fn(u64) + Sync)) -> Result<Su
     let summary = Mutex::new(Summary::default());
     let work = || -> Result<(), SiteError> {
         while !stop.load(Ordering::Relaxed) {
-            if many.until.is_some_and(|until| Instant::now() >= until) {
-                return Ok(());
-            }
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= many.schedules {
                 return Ok(());

@@ -105,7 +105,7 @@ impl Stage {
                 error: outcome.manifest.error.clone(),
             };
             site.clock().sleep(Duration::from_mins(10)).await;
-            Ok::<_, SiteError>((site.keep()?, calm))
+            Ok::<_, SiteError>((site.keep().await?, calm))
         })?;
         let stage = Self {
             ground,

@@ -12,6 +12,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use darkroom_ecs::client::Client;
 use darkroom_ecs::credentials::{Credentials, Secret};
@@ -192,13 +193,16 @@ impl Site {
         })
     }
 
-    /// Keeps what it is as files. Nobody may be building.
+    /// Keeps what it is as files, so that what becomes of it can be tried again and again.
+    /// Nobody may be building; the cloud finishes what it is just answering.
     ///
     /// # Errors
     /// When it can't be copied.
-    pub fn keep(&self) -> Result<Ground, SiteError> {
+    pub async fn keep(&self) -> Result<Ground, SiteError> {
+        // Time moves only when whatever can be done has been done.
+        self.clock.sleep(Duration::from_millis(1)).await;
         let folder = temporary()?;
-        copy(
+        copy_still(
             &self.folder.path().join("cloud"),
             &folder.path().join("cloud"),
         )?;
@@ -278,14 +282,22 @@ impl Site {
             let drive = Drive::new(Arc::clone(&client), Pace::REMOTE, watcher);
             engine.drive(run, drive.secrets(Arc::clone(ask)))
         });
-        let drives = pin!(AssertUnwindSafe(join_all(drives)).catch_unwind());
+        let drives = AssertUnwindSafe(join_all(drives)).catch_unwind();
+        let polite = pin!(asked_to_end(&engine, runs, life));
+        let drives = pin!(async {
+            match select(polite, pin!(drives)).await {
+                Either::Left((refused, _)) => Err(refused),
+                Either::Right((over, _)) => Ok(over),
+            }
+        });
         let ended = pin!(life.ended());
         // What is not polled any more is dropped when its state has been copied.
         let (end, rest) = match select(ended, drives).await {
             Either::Left(((), drives)) => (End::Crashed, Some(drives)),
             Either::Right(_) if life.has_ended() => (End::Crashed, None),
-            Either::Right((Ok(over), _)) => (End::Over(over), None),
-            Either::Right((Err(panic), _)) => std::panic::resume_unwind(panic),
+            Either::Right((Ok(Ok(over)), _)) => (End::Over(over), None),
+            Either::Right((Ok(Err(panic)), _)) => std::panic::resume_unwind(panic),
+            Either::Right((Err(refused), _)) => return Err(refused.into()),
         };
         if let End::Crashed = end {
             if life.ends_synced() {
@@ -352,20 +364,46 @@ impl Site {
         })
     }
 
-    /// Copies the state folder as it is on disk. No commit happens meanwhile: a copy of
-    /// two files at two moments is none of what a process can leave.
+    /// Copies the state folder as it is on disk.
     fn copy_state(&self, to: &Path) -> Result<(), SiteError> {
         let state = self.state();
-        let file = state.join("journal.sqlite");
-        if !file.exists() {
+        if !state.join("journal.sqlite").exists() {
             return Ok(());
         }
-        let still = Connection::open(&file)?;
-        still.execute_batch("BEGIN IMMEDIATE")?;
-        copy(&state, to)?;
-        still.execute_batch("ROLLBACK")?;
-        Ok(())
+        copy_still(&state, to)
     }
+}
+
+/// When the life is asked to end, its runs are cancelled, as the command line does it;
+/// completes only when that is refused.
+async fn asked_to_end(engine: &Engine, runs: &[RunId], life: &Life) -> EngineError {
+    life.asked().await;
+    for run in runs {
+        match engine.cancel(run).await {
+            Ok(()) | Err(EngineError::Ended { .. }) => {}
+            Err(error) => return error,
+        }
+    }
+    std::future::pending().await
+}
+
+/// Copies a folder with databases in it. No commit happens meanwhile: a copy of two files
+/// at two moments is none of what a process can leave.
+fn copy_still(from: &Path, to: &Path) -> Result<(), SiteError> {
+    let mut still = Vec::new();
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "sqlite") {
+            let connection = Connection::open(&path)?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            still.push(connection);
+        }
+    }
+    copy(from, to)?;
+    for connection in still {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    Ok(())
 }
 
 /// An account of a simulated cloud. Its key opens nothing else.

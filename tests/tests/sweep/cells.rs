@@ -9,10 +9,10 @@ use std::time::Instant;
 use darkroom_chaos::{Call, Fate, Moment};
 
 use crate::draw::{Draw, is_long};
-use crate::scene::{reference, scene};
+use crate::scene::{Kept, reference, scene};
 
 /// Cells that `make test` plays, drawn by a seed.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 6;
 
 /// What of a cell is played.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ struct Cell {
 struct Count {
     plain: AtomicUsize,
     second: AtomicUsize,
+    /// Second crashes around a session's first mark.
+    marks: AtomicUsize,
     /// Cells whose resume asks for nothing more.
     without: AtomicUsize,
 }
@@ -57,8 +59,9 @@ fn a_crash_around_every_call_leaves_what_no_crash_leaves() {
         count.second.into_inner(),
         count.without.into_inner(),
     );
+    let marks = count.marks.into_inner();
     println!(
-        "crash sweep: {} calls x {} moments = {product} cells, {plain} played; second crashes: {second} ({without} resumes had no call); {:.1} s",
+        "crash sweep: {} calls x {} moments = {product} cells, {plain} played; second crashes: {second} ({without} resumes had no call), and {marks} around marks; {:.1} s",
         calls.len(),
         Moment::ALL.len(),
         start.elapsed().as_secs_f64()
@@ -99,25 +102,13 @@ fn places() -> Arc<HashSet<String>> {
     Arc::new(calls.map(|call| call.place.clone()).collect())
 }
 
-/// A session's marks are no operation: they have no moments in the journal.
-fn around_mark(cell: &Cell, mark: &Call) -> Result<(), String> {
-    for moment in [Moment::BeforeCall, Moment::AfterEffect] {
-        scene()
-            .play(async |trial| {
-                trial.cut(&cell.call, cell.moment).await?;
-                let life = trial.site.life(Fate::Cut(mark.clone(), moment));
-                trial.crash(&life).await?;
-                let (_, outcome) = trial.resume().await;
-                trial.judge(outcome).await
-            })
-            .map_err(|problem| format!("then {moment:?} of {mark:?}: {problem}"))?;
-    }
-    Ok(())
-}
-
 fn play(cell: &Cell, count: &Count) -> Result<(), String> {
-    let first = scene().play(async |trial| {
+    // The first life is the same in all that follows.
+    let kept = scene().play(async |trial| {
         trial.cut(&cell.call, cell.moment).await?;
+        Ok::<_, String>(trial.keep().await)
+    })?;
+    let first = scene().go_on(&kept, async |trial| {
         let (life, outcome) = trial.resume().await;
         trial.judge(outcome).await?;
         Ok::<_, String>(life.calls())
@@ -126,7 +117,12 @@ fn play(cell: &Cell, count: &Count) -> Result<(), String> {
     let (marks, mut calls): (Vec<_>, Vec<_>) =
         first.into_iter().partition(|call| call.place.is_empty());
     if let Some(mark) = marks.first() {
-        around_mark(cell, mark)?;
+        // A session's marks are no operation: they have no moments in the journal.
+        for moment in [Moment::BeforeCall, Moment::AfterEffect] {
+            again(&kept, Fate::Cut(mark.clone(), moment))
+                .map_err(|problem| format!("then {moment:?} of {mark:?}: {problem}"))?;
+            count.marks.fetch_add(1, Ordering::Relaxed);
+        }
     }
     let first = (!calls.is_empty()).then(|| calls.swap_remove(0));
     let Some(first) = first else {
@@ -134,18 +130,19 @@ fn play(cell: &Cell, count: &Count) -> Result<(), String> {
         return Ok(());
     };
     for moment in Moment::ALL {
-        let again = |problem| format!("then {moment:?} of {first:?}: {problem}");
-        scene()
-            .play(async |trial| {
-                trial.cut(&cell.call, cell.moment).await?;
-                let fate = Fate::First(moment, places());
-                let life = trial.site.life(fate);
-                trial.crash(&life).await?;
-                let (_, outcome) = trial.resume().await;
-                trial.judge(outcome).await
-            })
-            .map_err(again)?;
+        again(&kept, Fate::First(moment, places()))
+            .map_err(|problem| format!("then {moment:?} of {first:?}: {problem}"))?;
         count.second.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// Crashes a second time, while it resumes, and resumes then.
+fn again(kept: &Kept, fate: Fate) -> Result<(), String> {
+    scene().go_on(kept, async |trial| {
+        let life = trial.site.life(fate);
+        trial.crash(&life).await?;
+        let (_, outcome) = trial.resume().await;
+        trial.judge(outcome).await
+    })
 }

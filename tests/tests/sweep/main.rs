@@ -13,6 +13,8 @@
 #![expect(clippy::print_stdout, reason = "the numbers of a sweep are its result")]
 
 mod cells;
+mod disks;
 mod draw;
 mod faults;
+mod processes;
 mod scene;

@@ -10,6 +10,7 @@ use darkroom_chaos::{
     Books, Call, End, Fate, Ground, Life, Moment, SimulatedClock, Site, Subject, books,
 };
 use darkroom_engine::components::{Packages, Shelf};
+use darkroom_engine::manifest::Manifest;
 use darkroom_engine::{Ask, CheckWith, EngineError, Outcome, Secret, Status, check};
 use darkroom_journal::RunId;
 use darkroom_runtime::{Config, Runtime};
@@ -20,15 +21,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What must be nowhere.
-const PASSWORD: &str = "correct-horse-battery-staple";
+pub const PASSWORD: &str = "correct-horse-battery-staple";
 
 /// Accounts that the image is shared with, beside the one that builds.
-const ACCOUNTS: u32 = 12;
+pub const ACCOUNTS: u32 = 12;
 
 /// A file that goes in several slices, because nothing makes it smaller.
 const LARGE: usize = 70_000;
 
-fn template(accounts: &str) -> String {
+/// The build, shared with these accounts.
+pub fn template(accounts: &str) -> String {
     format!(
         "\
 name: full
@@ -105,17 +107,10 @@ impl Scene {
         let components = folder.path().join("components");
         guests::system_folder(&runtime, &components);
         std::fs::write(components.join("all-roles.wasm"), component(&runtime)).unwrap();
-        // Its own digest again and again: what no compression makes smaller.
-        let mut large = Vec::new();
-        let mut number = 7_u32;
-        while large.len() < LARGE {
-            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            large.extend(number.to_be_bytes());
-        }
-        std::fs::write(folder.path().join("large.bin"), large).unwrap();
+        std::fs::write(folder.path().join("large.bin"), large()).unwrap();
         let begin: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let everybody: Vec<_> = (1..=ACCOUNTS + 1).map(account).collect();
-        let older = subject(&runtime, folder.path(), "");
+        let older = subject(&runtime, folder.path(), &template(""));
         let ground = SimulatedClock::run(begin, async |clock| {
             let mut site = Site::new(&clock, &runtime, &everybody).await.unwrap();
             let plan = json!({
@@ -132,12 +127,10 @@ impl Scene {
             // It may be trapping.
             drop(site.live(&[run], &life, &ask()).await.unwrap());
             site.clock().sleep(Duration::from_mins(10)).await;
-            site.keep().unwrap()
+            site.keep().await.unwrap()
         });
-        let accounts: Vec<_> = (2..=ACCOUNTS + 1).map(account).collect();
-        let accounts = format!(", accounts: ['{}']", accounts.join("', '"));
         Self {
-            subject: subject(&runtime, folder.path(), &accounts),
+            subject: subject(&runtime, folder.path(), &template(&shared_with())),
             runtime,
             ground,
             _folder: folder,
@@ -153,6 +146,19 @@ impl Scene {
                 scene: self,
                 site,
                 run,
+            })
+            .await
+        })
+    }
+
+    /// Plays a trial that goes on from what another has left, once more.
+    pub fn go_on<T>(&self, kept: &Kept, trial: impl AsyncFnOnce(&mut Trial<'_>) -> T) -> T {
+        SimulatedClock::run(kept.ground.at(), async |clock| {
+            let site = Site::on(&kept.ground, &clock, &self.runtime).await.unwrap();
+            trial(&mut Trial {
+                scene: self,
+                site,
+                run: kept.run.clone(),
             })
             .await
         })
@@ -178,16 +184,33 @@ impl Scene {
     }
 }
 
-fn account(number: u32) -> String {
+/// The id of an account.
+pub fn account(number: u32) -> String {
     let text = format!("{number}00000000000{number:04}");
     text[text.len() - 16..].to_owned()
 }
 
-fn subject(runtime: &Runtime, folder: &Path, accounts: &str) -> Subject {
-    let text = template(accounts);
+/// What no compression makes smaller.
+pub fn large() -> Vec<u8> {
+    let mut large = Vec::new();
+    let mut number = 7_u32;
+    while large.len() < LARGE {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        large.extend(number.to_be_bytes());
+    }
+    large
+}
+
+/// The accounts of the template that is swept.
+pub fn shared_with() -> String {
+    let accounts: Vec<_> = (2..=ACCOUNTS + 1).map(account).collect();
+    format!(", accounts: ['{}']", accounts.join("', '"))
+}
+
+fn subject(runtime: &Runtime, folder: &Path, text: &str) -> Subject {
     let checked = check(
         runtime,
-        &text,
+        text,
         &CheckWith {
             file_name: "image.yaml",
             resolve: ResolveWith {
@@ -211,6 +234,12 @@ fn subject(runtime: &Runtime, folder: &Path, accounts: &str) -> Subject {
     }
 }
 
+/// What a life has left.
+pub struct Kept {
+    ground: Ground,
+    run: RunId,
+}
+
 /// One run, life after life.
 pub struct Trial<'a> {
     scene: &'a Scene,
@@ -231,6 +260,14 @@ impl Trial<'_> {
         match self.site.live(&[run], life, &ask()).await.unwrap() {
             End::Crashed => Ok(()),
             End::Over(over) => Err(format!("the crash did not happen: {}", brief(&over))),
+        }
+    }
+
+    /// Keeps what is there after a crash, for [`Scene::go_on`].
+    pub async fn keep(&self) -> Kept {
+        Kept {
+            ground: self.site.keep().await.unwrap(),
+            run: self.run.clone(),
         }
     }
 
@@ -303,18 +340,48 @@ impl Trial<'_> {
         if told.executed != wanted.executed {
             return differs("what was executed", &told.executed, &wanted.executed);
         }
-        self.look_for_the_secret()
+        look_for_the_secret(&self.site.state())
     }
+}
 
-    /// The value of the secret is in no file of the state folder.
-    pub fn look_for_the_secret(&self) -> Result<(), String> {
-        for file in files(&self.site.state()) {
-            let bytes = std::fs::read(&file).unwrap();
-            if String::from_utf8_lossy(&bytes).contains(PASSWORD) {
-                return Err(format!("the secret is in {}", file.display()));
-            }
+/// The value of the secret is in no file of a state folder.
+pub fn look_for_the_secret(state: &Path) -> Result<(), String> {
+    for file in files(state) {
+        let bytes = std::fs::read(&file).unwrap();
+        let secret = PASSWORD.as_bytes();
+        if bytes.windows(secret.len()).any(|part| part == secret) {
+            return Err(format!("the secret is in {}", file.display()));
         }
+    }
+    Ok(())
+}
+
+/// Nothing but images is left: where the run has not succeeded, those that were there
+/// before it and those that it says it has kept.
+pub async fn is_clean(trial: &Trial<'_>, manifest: &Manifest) -> Result<(), String> {
+    look_for_the_secret(&trial.site.state())?;
+    let ended = matches!(manifest.status, Status::Failed | Status::Cancelled);
+    if ended && manifest.regions.is_empty() {
+        return is_as_before(trial).await;
+    }
+    let books = Books::read(&trial.site).await.unwrap();
+    let images = |what: &str| what.starts_with("image ") || what.starts_with("snapshot ");
+    let others: Vec<_> = books.counts.keys().filter(|what| !images(what)).collect();
+    if !others.is_empty() {
+        return Err(format!("left: {others:?}"));
+    }
+    let before = trial.scene.before();
+    let listed = json!(manifest.regions);
+    let is_listed = |image: &str| listed.to_string().contains(&format!("\"{image}\""));
+    let unknown: Vec<_> = books
+        .images
+        .iter()
+        .filter(|one| !before.images.contains(one) && !is_listed(&one.1))
+        .collect();
+    if unknown.is_empty() {
         Ok(())
+    } else {
+        Err(format!("images of nobody: {unknown:?}"))
     }
 }
 
@@ -361,7 +428,7 @@ pub fn brief(over: &[Result<Outcome, EngineError>]) -> String {
 }
 
 /// A manifest without times and ids of the cloud's choice.
-fn comparable(mut manifest: Value) -> Value {
+pub fn comparable(mut manifest: Value) -> Value {
     if let Some(fields) = manifest.as_object_mut() {
         for name in ["started", "finished", "stages", "boot", "run", "roles"] {
             fields.remove(name);

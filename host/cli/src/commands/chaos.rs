@@ -104,7 +104,6 @@ impl Chaos {
             schedules: self.runs,
             seed,
             threads,
-            until: None,
         };
         terminal.note(format!("{} schedules from seed {seed}", self.runs));
         let (stage, calm, summary) = tokio::task::block_in_place(|| {
