@@ -146,7 +146,7 @@ fn what_leads_out_of_the_folder_is_not_copied() {
     let copy = |from: &str| format!("  - copy: {{ from: {from}, to: /srv/it }}\n");
     let template = |copies: &[&str]| {
         let copies: String = copies.iter().map(|from| copy(from)).collect();
-        format!("name: out\nsource: {{ family: debian-12 }}\ncheckpoint: false\nbuild:\n{copies}")
+        format!("name: out\nsource: {{ family: debian-12 }}\nbuild:\n{copies}")
     };
     house.write(
         "template/image.yaml",
