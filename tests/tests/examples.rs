@@ -261,6 +261,29 @@ fn a_component_of_ones_own_brings_its_test() {
 }
 
 #[test]
+fn each_cell_of_a_matrix_is_an_image() {
+    if !sandbox_can_run() {
+        return;
+    }
+    let house = House::sandbox();
+    let template = example(&house, "06-matrix").join("image.yaml");
+    let said = house.succeed(&["build", template.to_str().unwrap(), "--json"]);
+    let results = said.lines().find_map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["results"].as_array().cloned()
+    });
+    let results = results.unwrap();
+    let names: Vec<_> = results.iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["web-debian-12", "worker-debian-12"]);
+    for one in &results {
+        let text = std::fs::read(one["manifest"].as_str().unwrap()).unwrap();
+        let manifest: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(passed(&manifest), ["It knows its role"]);
+    }
+    allowed_by_policy(&house, &template);
+}
+
+#[test]
 fn an_edited_system_component_is_used_without_touching_the_host() {
     let house = House::new(darkroom_tests::house::Driver::Sim);
     let host = digest(&binary());

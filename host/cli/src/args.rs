@@ -166,7 +166,12 @@ impl Verb {
                 let template = doctor.template.as_deref();
                 return template.map_or_else(|| PathBuf::from("."), folder_of);
             }
-            Self::Build(build) => &build.template,
+            Self::Build(build) => {
+                return build
+                    .template
+                    .first()
+                    .map_or_else(|| PathBuf::from("."), |path| folder_of(path));
+            }
             Self::Plan(plan) => &plan.template,
             Self::Validate(validate) => &validate.template,
             Self::Chaos(chaos) => &chaos.template,

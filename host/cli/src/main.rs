@@ -3,6 +3,7 @@
 
 mod allowed;
 mod args;
+mod cells;
 mod cloud;
 mod commands;
 mod completion;

@@ -7,6 +7,7 @@ use darkroom_engine::Engine;
 use darkroom_registry::resolve::Mode;
 
 use crate::args::{TemplateArgs, Where};
+use crate::cells;
 use crate::failure::Failure;
 use crate::packages::{Pinned, Request};
 use crate::places::lock_file::LockFile;
@@ -18,6 +19,8 @@ use crate::workshop;
 /// A template and what stands around it.
 pub(crate) struct Project {
     template: TemplateArgs,
+    /// What chooses each of its builds; without a matrix there is one.
+    cells: Vec<TemplateArgs>,
     pub(crate) file: TemplateFile,
     config: Config,
     pub(crate) settings: Settings,
@@ -33,11 +36,13 @@ impl Project {
         let file = TemplateFile::read(&template.template)?;
         let config = Config::load(&file.folder)?;
         let settings = Settings::of(place, &config)?;
+        let cells = cells::of(&file, &template, &settings)?;
         let lock = LockFile::read(&file.folder)?;
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
         Ok(Self {
             template,
+            cells,
             file,
             config,
             settings,
@@ -47,9 +52,21 @@ impl Project {
         })
     }
 
-    /// What is asked of the registries, with what the command line says of the lock.
+    /// What is asked of the registries, with what the command line says of the lock. All
+    /// builds of a template use the same components.
     pub(crate) fn request(&self, pinned: Pinned) -> Request<'_> {
         self.asking(pinned.mode(), pinned.is_locked(), None)
+    }
+
+    /// The same for each build of the template, to check it with.
+    pub(crate) fn requests(&self, pinned: Pinned) -> Vec<Request<'_>> {
+        let cells = self.cells.iter();
+        cells
+            .map(|cell| Request {
+                template: cell,
+                ..self.request(pinned)
+            })
+            .collect()
     }
 
     /// The same where these packages are looked for anew, all if there are none.
@@ -60,7 +77,7 @@ impl Project {
     fn asking<'a>(&'a self, mode: Mode, locked: bool, moves: Option<&'a [String]>) -> Request<'a> {
         Request {
             file: &self.file,
-            template: &self.template,
+            template: self.cells.first().unwrap_or(&self.template),
             settings: &self.settings,
             config: &self.config,
             roots: &self.roots,

@@ -14,7 +14,7 @@ use darkroom_local::DriverKind;
 use darkroom_local::files::ServerFile;
 use darkroom_runtime::{Config, Runtime, RuntimeError};
 use darkroom_template::Cloud;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cloud::access::Access;
 use crate::cloud::local_admin::Admin;
@@ -245,23 +245,35 @@ struct RunFailed {
 /// Tells what came of a run: images and what to do next, or why there are none.
 pub(crate) fn tell(outcome: &Outcome, terminal: &Terminal) -> Result<Exit, Failure> {
     let manifest = &outcome.manifest;
-    terminal.json(&json!({
-        "result": {
-            "run": manifest.run,
-            "status": manifest.status,
-            "images": manifest.regions,
-            "manifest": outcome.file,
-        }
-    }));
+    terminal.json(&json!({ "result": result(outcome) }));
     summary(outcome, terminal);
+    match failure_of(manifest) {
+        Some(failure) => Err(failure),
+        None if manifest.status == Status::Cancelled => Ok(exit::CANCELLED),
+        None => Ok(exit::DONE),
+    }
+}
+
+/// The result of a run, for programs.
+pub(crate) fn result(outcome: &Outcome) -> Value {
+    let manifest = &outcome.manifest;
+    json!({
+        "run": manifest.run,
+        "status": manifest.status,
+        "images": manifest.regions,
+        "manifest": outcome.file,
+    })
+}
+
+/// What a run failed with, if that is how it ended.
+pub(crate) fn failure_of(manifest: &Manifest) -> Option<Failure> {
     let kind = match manifest.status {
-        Status::Success => return Ok(exit::DONE),
+        Status::Success | Status::Cancelled => return None,
         Status::PartitionSuccess => Kind::Partly,
         Status::TestFailed => Kind::TestFailed,
-        Status::Cancelled => return Ok(exit::CANCELLED),
         _ => manifest.trouble.as_ref().map_or(Kind::Cloud, of_trouble),
     };
-    Err(run_failed(manifest, kind))
+    Some(run_failed(manifest, kind))
 }
 
 fn run_failed(manifest: &Manifest, kind: Kind) -> Failure {

@@ -50,7 +50,7 @@ impl Checked {
     /// What a build of this template on this source image depends on, as a digest.
     pub(crate) fn build_key(&self, source: &str) -> String {
         let text = said(&self.text);
-        key_of(&json!({
+        let mut of = json!({
             "contract": CONTRACT,
             "source": source,
             "template": text,
@@ -59,7 +59,11 @@ impl Checked {
             "build": self.build.iter().map(BuildPart::identity).collect::<Vec<_>>(),
             "generalize": self.generalize.identity(),
             "test": self.test.iter().map(BuildPart::identity).collect::<Vec<_>>(),
-        }))
+        });
+        if !self.resolved.matrix.is_empty() {
+            of["matrix"] = Value::Object(self.resolved.matrix.clone());
+        }
+        key_of(&of)
     }
 
     /// The key of what the instance holds after each item of `build`; none where that is
@@ -98,6 +102,9 @@ impl Checked {
         ]);
         for (name, value) in &self.resolved.parameters {
             inputs.insert(format!("the parameter {name}"), key_of(value));
+        }
+        for (name, value) in &self.resolved.matrix {
+            inputs.insert(format!("the matrix's {name}"), key_of(value));
         }
         if let Some(repair) = &self.repair {
             inputs.insert("repair".into(), key_of(&repair.identity()));
@@ -140,8 +147,15 @@ fn declared(part: &Part) -> Option<String> {
     volatile.then(|| part.label.clone())
 }
 
-/// The keys at the top of a template that say nothing of the image.
-const NOT_OF_THE_IMAGE: [&str; 4] = ["checkpoint", "on-test-failure", "rebuild", "retain"];
+/// The keys at the top of a template that say nothing of the image. Of a matrix the values
+/// of the one cell are in the key: other cells are other images.
+const NOT_OF_THE_IMAGE: [&str; 5] = [
+    "checkpoint",
+    "matrix",
+    "on-test-failure",
+    "rebuild",
+    "retain",
+];
 
 /// The lines of a template that say something of the image: neither comments nor empty
 /// lines are a change, nor is how long an image is good or kept.
@@ -173,7 +187,7 @@ mod tests {
 
     #[test]
     fn how_long_an_image_is_kept_says_nothing_of_it() {
-        let text = "# web\nname: web\n\nrebuild:\n  max-age: 1d\nbuild:\n- run: 'retain: 3'\nretain: { keep: 3 }\ncheckpoint: true\ntest:\n  # a test\n  - run: x \n";
+        let text = "# web\nname: web\n\nrebuild:\n  max-age: 1d\nmatrix:\n- a: 1\nbuild:\n- run: 'retain: 3'\nretain: { keep: 3 }\ncheckpoint: true\ntest:\n  # a test\n  - run: x \n";
         assert_eq!(
             said(text),
             [

@@ -275,20 +275,30 @@ pub struct Needed {
 
 /// What a template needs to be allowed, in the order in which a build comes to it.
 pub fn needed(resolved: &Resolved) -> Vec<Needed> {
+    needed_by(std::slice::from_ref(resolved))
+}
+
+/// The same of several builds, such as the cells of a matrix.
+pub fn needed_by(all: &[Resolved]) -> Vec<Needed> {
     let needed = |right: &Right| Needed {
         action: ram(right.action),
         why: right.why,
         cleanup: right.cleanup,
     };
-    rights(resolved).map(needed).collect()
+    rights(all).map(needed).collect()
 }
 
-/// The least RAM policy with which a template can be built and cleaned up: an object with
+/// The least RAM policy with which these builds can be done and cleaned up: an object with
 /// `Version` and `Statement`, as RAM takes it.
-pub fn policy(resolved: &Resolved) -> Value {
-    let regions = regions(resolved);
+pub fn policy(all: &[Resolved]) -> Value {
+    let mut regions: Vec<String> = Vec::new();
+    for region in all.iter().flat_map(self::regions) {
+        if !regions.contains(&region) {
+            regions.push(region);
+        }
+    }
     let named = |reach: &dyn Fn(Reach) -> bool| -> Vec<String> {
-        let rights = rights(resolved).filter(|right| reach(right.reach));
+        let rights = rights(all).filter(|right| reach(right.reach));
         rights.map(|right| ram(right.action)).collect()
     };
     let places = |kind: &str| -> Vec<String> {
@@ -321,8 +331,9 @@ pub fn policy(resolved: &Resolved) -> Value {
     json!({ "Version": "1", "Statement": statements })
 }
 
-fn rights(resolved: &Resolved) -> impl Iterator<Item = &'static Right> {
-    RIGHTS.iter().filter(|right| holds(right.when, resolved))
+fn rights(all: &[Resolved]) -> impl Iterator<Item = &'static Right> {
+    let needed = |right: &&Right| all.iter().any(|one| holds(right.when, one));
+    RIGHTS.iter().filter(needed)
 }
 
 fn holds(when: When, resolved: &Resolved) -> bool {
@@ -454,9 +465,9 @@ mod tests {
 
     #[test]
     fn the_policy_is_one_that_ram_takes() {
-        let policy = policy(&resolved(
+        let policy = policy(&[resolved(
             "source: { image: m-1 }\ninstance: { vswitch: vsw-1 }",
-        ));
+        )]);
         assert_eq!(policy["Version"], "1");
         let statements = policy["Statement"].as_array().unwrap();
         assert_eq!(statements.len(), 4);

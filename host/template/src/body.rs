@@ -10,6 +10,7 @@ use crate::read::{Fields, Reader};
 use crate::resolve::Cloud;
 use crate::resolved::{BuildItem, OnTestFailure, Rebuild, Retain, Secret, TestItem};
 use crate::rules;
+use crate::section::matrix::{self, Matrix};
 use crate::section::overlay::{self, Layer, Overlays};
 use crate::section::parameters::{self, Parameter};
 use crate::section::repair::Repair;
@@ -122,8 +123,21 @@ pub(crate) fn first_region(document: &Node, cloud: Cloud) -> Option<&str> {
     }
 }
 
+/// The matrix, if there is one.
+pub(crate) fn matrix(reader: &Reader, document: &Node) -> Option<Matrix> {
+    entry(document, "matrix").map(|node| matrix::read(reader, node))
+}
+
 /// The template's name.
 pub(crate) fn name(reader: &Reader, document: &Node) -> Option<Spanned<String>> {
+    let node = named(reader, document)?;
+    let name = reader.text(node, "name")?;
+    reader.obey(&name, "the name of a template", rules::template_name)?;
+    Some(name)
+}
+
+/// What stands under `name`; one that is missing is noted.
+pub(crate) fn named<'n>(reader: &Reader, document: &'n Node) -> Option<&'n Node> {
     // What isn't a mapping is noted by whoever reads the rest.
     let Data::Map(_) = &document.data else {
         return None;
@@ -135,9 +149,7 @@ pub(crate) fn name(reader: &Reader, document: &Node) -> Option<Spanned<String>> 
         missing(reader, document.span, "name", "name: web-server");
         return None;
     };
-    let name = reader.text(node, "name")?;
-    reader.obey(&name, "the name of a template", rules::template_name)?;
-    Some(name)
+    Some(node)
 }
 
 fn entry<'n>(document: &'n Node, key: &str) -> Option<&'n Node> {

@@ -70,12 +70,40 @@
 //! | in an expression | |
 //! |---|---|
 //! | `parameters.x` | a parameter; names may have `-`, so a minus needs spaces |
+//! | `matrix.x` | a value of the matrix; also in `name`, where nothing else is known |
 //! | `secrets.x` | a secret: alone, and only in `env` and `with`; what the template gets is a marker, never the value |
 //! | `name`, `cloud`, `region` | the template's name, `local` or `aliyun`, the build region (but not in `distribute`) |
 //! | `'text'`, `1`, `0.5`, `true`, `['a', 'b']` | values |
 //! | `+ - * / // % **`, `== != < <= > >=`, `and or not`, `in`, `a if b else c`, `( )` | operators; `+` joins texts and lists |
 //! | `x \| join(' ')` | filters: `upper`, `lower`, `trim`, `replace`, `split`, `join`, `length`, `first`, `last`, `default`, `int`, `float`, `string`, `sort`, `unique`, `reverse`, `min`, `max`, `round` |
 //! | `x is startingwith('a')` | tests: `startingwith`, `endingwith`, `string`, `number`, `boolean`, `sequence` |
+//!
+//! **A matrix** makes several builds of one template, each with a name of its own. It is a
+//! mapping of lists, of which every combination is a cell, or a list of cells:
+//!
+//! ```
+//! # let text = r#"
+//! name: web-${{ matrix.size }}-${{ matrix.base }}
+//! matrix:
+//!   base: [debian-12, debian-13]
+//!   size: [small, large]
+//! source: { family: '${{ matrix.base }}' }
+//! # "#;
+//! # let with = darkroom_template::ResolveWith {
+//! #     cloud: darkroom_template::Cloud::Local,
+//! #     parameters: &[],
+//! #     region: None,
+//! # };
+//! # let template = darkroom_template::parse(text, "image.yaml").unwrap();
+//! # let cells = template.cells(with).unwrap();
+//! # assert_eq!(cells.len(), 4);
+//! # let given = [("matrix.size".into(), "large".into()), ("matrix.base".into(), "debian-12".into())];
+//! # let with = darkroom_template::ResolveWith { parameters: &given, ..with };
+//! # assert_eq!(template.resolve(with).unwrap().name.value, "web-large-debian-12");
+//! ```
+//!
+//! One cell is resolved at a time; it is chosen as parameters are given,
+//! `matrix.size=large`. [`Template::cells`] tells them.
 //!
 //! Templates may come from strangers: size, depth, aliases, the number of expressions and
 //! the work of each are limited.
@@ -92,11 +120,13 @@
 //! | what each section may hold, as tables | `keys` |
 //! | one section of the template each | `section::*` |
 //! | all sections together | `body` |
+//! | the builds that a matrix is, and their names | `section::matrix`, `cells` |
 //! | rules for names, regions, accounts, tags | `rules` |
 //! | where expressions can stand, and what they mean | `places`, `expression` |
 //! | overlays, parameters, the final template | `resolve`, `resolved` |
 
 mod body;
+mod cells;
 mod expression;
 mod format;
 mod keys;
@@ -115,6 +145,7 @@ mod span;
 mod template;
 mod yaml;
 
+pub use cells::Cell;
 pub use format::format;
 pub use mistake::{Mistake, Mistakes, Severity};
 pub use nearest::nearest;

@@ -19,6 +19,8 @@ pub(crate) enum Place {
     Cloud,
     /// `distribute`, whose first region is the build region.
     Distribute,
+    /// The template's name, which is known before anything but the matrix is.
+    Name,
 }
 
 /// The sections whose values can be expressions, at the top and in overlays.
@@ -42,6 +44,13 @@ pub(crate) fn is_place(key: &str) -> bool {
         .iter()
         .chain(&ITEM_KEYS)
         .any(|(found, _)| *found == key)
+}
+
+/// Calls `visit` with the template's name, where there is one.
+pub(crate) fn visit_name(document: &mut Node, visit: &mut dyn FnMut(Place, &mut Node)) {
+    if let Some(name) = entry(document, "name") {
+        visit(Place::Name, name);
+    }
 }
 
 /// Calls `visit` with each place of a document, the overlays of `clouds` included.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::body::{self, Body};
+use crate::cells::{self, Named};
 use crate::expression::{Evaluator, Scope};
 use crate::mistake::{Mistake, Mistakes};
 use crate::nearest::nearest;
@@ -76,7 +77,8 @@ impl FromStr for Cloud {
 pub struct ResolveWith<'a> {
     /// The cloud whose overlay is used.
     pub cloud: Cloud,
-    /// Parameters as given on the command line: name and text.
+    /// Parameters as given on the command line: name and text. `matrix.name` and a text
+    /// choose a cell of the matrix.
     pub parameters: &'a [(String, String)],
     /// The build region, if one was asked for.
     pub region: Option<&'a str>,
@@ -98,13 +100,14 @@ impl Template {
             let mistake = reader.mistake(self.name.span, message);
             reader.note(mistake.label("not in this file").help(help));
         }
+        let cell = self.cell(&reader, with.parameters);
         // Without its parameters a template's values mean nothing.
-        if reader.has_mistakes() {
+        let Some(cell) = cell.filter(|_| !reader.has_mistakes()) else {
             return Mistakes::none_or(reader.into_mistakes(), None).and_then(|none| self.or(none));
-        }
-        let document = self.evaluated(&reader, with, &parameters);
+        };
+        let document = self.evaluated(&reader, with, &parameters, cell);
         let body = body::read(&reader, &document, &[with.cloud]);
-        let resolved = body.and_then(|body| self.finish(&reader, with, parameters, body));
+        let resolved = body.and_then(|body| self.finish(&reader, with, parameters, cell, body));
         Mistakes::none_or(reader.into_mistakes(), resolved).and_then(|resolved| self.or(resolved))
     }
 
@@ -115,12 +118,14 @@ impl Template {
         reader: &Reader,
         with: ResolveWith<'_>,
         parameters: &Map<String, Value>,
+        cell: &Named,
     ) -> Node {
         let mut document = self.document.clone();
         let mut pass = |region: Option<&str>, wanted: fn(Place) -> bool| {
             let scope = Scope {
                 parameters,
-                name: &self.name,
+                matrix: &cell.values,
+                name: &cell.name,
                 cloud: with.cloud.word(),
                 region,
             };
@@ -149,6 +154,7 @@ impl Template {
         reader: &Reader,
         with: ResolveWith<'_>,
         parameters: Map<String, Value>,
+        cell: &Named,
         body: Body,
     ) -> Option<Resolved> {
         let layer = body.everywhere.overlaid(body.overlays.take(with.cloud));
@@ -165,10 +171,11 @@ impl Template {
             (None, None) => DEFAULT_REGION.to_owned(),
         };
         Some(Resolved {
-            name: self.name.clone(),
+            name: cell.name.clone(),
             cloud: with.cloud,
             region,
             parameters,
+            matrix: cell.values.clone(),
             secrets: body.secrets,
             source: layer.source?,
             repair: body.repair,
@@ -208,10 +215,11 @@ impl Template {
                 let span = parameters::section_span(&self.parameters, self.name.span);
                 let message = format!("the parameter `{name}` was given twice");
                 reader.note(reader.mistake(span, message).help("keep one of them"));
-            } else if !self
-                .parameters
-                .iter()
-                .any(|known| known.name.value == *name)
+            } else if !cells::is_choice(name)
+                && !self
+                    .parameters
+                    .iter()
+                    .any(|known| known.name.value == *name)
             {
                 reader.note(self.unknown_parameter(reader, name));
             }

@@ -31,6 +31,8 @@ pub struct Resolved {
     pub region: String,
     /// The value of every parameter.
     pub parameters: Map<String, Value>,
+    /// The values of the cell of the matrix; none without one.
+    pub matrix: Map<String, Value>,
     /// Where secrets come from, in the order of the file. Their values are nowhere here.
     pub secrets: Vec<Secret>,
     /// The image that the build starts from.

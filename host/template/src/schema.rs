@@ -31,7 +31,7 @@ pub fn schema_with(components: &[(&str, Option<&str>, &Description)]) -> Value {
             "type": "string",
             "pattern": r"\$\{\{",
             "description": "Texts with `${{ … }}` in them: `parameters.name`, `secrets.name`, \
-                `name`, `cloud`, `region`, with operators and filters.",
+                `matrix.name`, `name`, `cloud`, `region`, with operators and filters.",
         })
     });
     for component in builder.components.clone() {

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::body;
+use crate::cells::{self, Named};
 use crate::expression::{Checker, Names};
 use crate::keys;
 use crate::mistake::{Mistake, Mistakes};
@@ -16,6 +17,7 @@ use crate::read::Reader;
 use crate::resolve::Cloud;
 use crate::resolved::{BuildItem, Secret, TestItem, Uses};
 use crate::section::build;
+use crate::section::matrix::Matrix;
 use crate::section::parameters::{Parameter, ParameterType};
 use crate::span::{SourceFile, Span, Spanned};
 use crate::yaml::{self, Node};
@@ -26,14 +28,21 @@ pub struct Template {
     pub(crate) source_file: Arc<SourceFile>,
     pub(crate) name: Spanned<String>,
     pub(crate) parameters: Vec<Parameter>,
+    /// The builds that it is; one without a matrix.
+    pub(crate) cells: Vec<Named>,
     /// The whole document, its expressions marked and checked.
     pub(crate) document: Node,
 }
 
 impl Template {
-    /// The template's name.
+    /// The template's name, as it was written where there is a matrix.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is several builds.
+    pub fn has_matrix(&self) -> bool {
+        self.cells.iter().any(|cell| !cell.values.is_empty())
     }
 
     /// The parameters in the order of the file.
@@ -72,18 +81,20 @@ pub fn parse(source: &str, file_name: &str) -> Result<Template, Mistakes> {
     let mut document = yaml::read(&source_file)?;
     let reader = Reader::new(&source_file);
     let parameters = body::parameters(&reader, &document);
-    mark(&reader, &mut document, &parameters);
-    let name = body::name(&reader, &document);
+    let matrix = body::matrix(&reader, &document);
+    mark(&reader, &mut document, &parameters, matrix.as_ref());
+    let named = cells::read(&reader, &document, matrix.as_ref());
     // What it returns lacks the values of expressions; only its mistakes count here.
     body::read(&reader, &document, &Cloud::ALL);
     let mistakes = reader.into_mistakes();
-    match name {
-        Some(name) => Mistakes::none_or(
+    match named {
+        Some((name, cells)) => Mistakes::none_or(
             mistakes,
             Template {
                 source_file,
                 name,
                 parameters,
+                cells,
                 document,
             },
         ),
@@ -94,15 +105,19 @@ pub fn parse(source: &str, file_name: &str) -> Result<Template, Mistakes> {
 }
 
 /// Checks every expression and marks the values that wait for one.
-fn mark(reader: &Reader, document: &mut Node, parameters: &[Parameter]) {
+fn mark(reader: &Reader, document: &mut Node, parameters: &[Parameter], matrix: Option<&Matrix>) {
     let names = Names {
         parameters: parameters
             .iter()
             .map(|one| (one.name.as_str(), one.kind == ParameterType::List))
             .collect(),
+        matrix: matrix.map_or_else(|| Some(Vec::new()), Matrix::names),
         secrets: body::secret_names(document),
     };
     let mut checker = Checker::new(reader, names);
+    if matrix.is_some() {
+        places::visit_name(document, &mut |place, node| checker.check(place, node));
+    }
     places::visit(document, &Cloud::ALL, &mut |place, node| {
         checker.check(place, node);
     });
@@ -127,7 +142,8 @@ pub fn draft(source: &str, file_name: &str) -> Option<Draft> {
     let mut document = yaml::read(&source_file).ok()?;
     // Its mistakes have been reported by whoever refused the text.
     let reader = Reader::new(&source_file);
-    mark(&reader, &mut document, &[]);
+    let matrix = body::matrix(&reader, &document);
+    mark(&reader, &mut document, &[], matrix.as_ref());
     let fields = reader.fields(&document, "", &keys::TEMPLATE)?;
     let items = fields
         .get("build")

@@ -427,3 +427,74 @@ fn a_warning_is_no_error() {
         Some(miette::Severity::Warning)
     );
 }
+
+const MATRIX: &str = "\
+name: web-${{ matrix.base }}-${{ matrix.size }}
+matrix:
+  base: [debian-12, debian-13]
+  size: [1, 2]
+parameters: { owner: { default: ops } }
+source: { family: '${{ matrix.base }}' }
+build:
+  - run: x
+    env: { SIZE: 'n${{ matrix.size }}', OWNER: '${{ parameters.owner }}', ME: '${{ name }}' }
+instance: { disk: '${{ matrix.size * 20 }}' }
+";
+
+#[test]
+fn each_cell_of_a_matrix_is_a_build_of_its_own() {
+    let template = parse(MATRIX, "image.yaml").unwrap();
+    assert!(template.has_matrix());
+    let given = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        pairs.iter().map(own).collect()
+    };
+    let names = |given: &[(String, String)]| -> Vec<String> {
+        let with = ResolveWith {
+            cloud: Cloud::Local,
+            parameters: given,
+            region: None,
+        };
+        let cells = template.cells(with).unwrap().into_iter();
+        cells.map(|cell| cell.name).collect()
+    };
+    assert_eq!(
+        names(&[]),
+        [
+            "web-debian-12-1",
+            "web-debian-12-2",
+            "web-debian-13-1",
+            "web-debian-13-2"
+        ]
+    );
+    let some = given(&[("matrix.size", "2"), ("owner", "me")]);
+    assert_eq!(names(&some), ["web-debian-12-2", "web-debian-13-2"]);
+    let with = ResolveWith {
+        cloud: Cloud::Local,
+        parameters: &some,
+        region: None,
+    };
+    // What a cell says is all that it takes to resolve it.
+    let cells = template.cells(with).unwrap();
+    let resolved = template
+        .resolve(ResolveWith {
+            parameters: &cells[1].given,
+            ..with
+        })
+        .unwrap();
+    assert_eq!(resolved.name.value, "web-debian-13-2");
+    assert_eq!(
+        json!(resolved.matrix),
+        json!({ "base": "debian-13", "size": 2 })
+    );
+    assert!(matches!(&resolved.source, Source::Family(name) if name.value == "debian-13"));
+    assert_eq!(resolved.instance.disk.as_ref().unwrap().value, 40);
+    let BuildItem::Run(run) = &resolved.build[0] else {
+        panic!()
+    };
+    let values: Vec<_> = run.env.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(values, ["n2", "me", "web-debian-13-2"]);
+    // One cell is resolved at a time.
+    let several = template.resolve(with).unwrap_err().to_string();
+    assert!(several.contains("2 of its cells are meant"), "{several}");
+}

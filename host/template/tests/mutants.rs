@@ -234,7 +234,7 @@ fn try_all(text: &str) -> bool {
                     parameters: &[],
                     region: None,
                 };
-                if let Err(mistakes) = template.resolve(with) {
+                if let Err(mistakes) = template.cells(with) {
                     check(&mistakes, text);
                 }
             }

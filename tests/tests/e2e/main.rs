@@ -20,6 +20,7 @@ mod imports;
 mod interrupts;
 mod layers;
 mod looking;
+mod many;
 mod mistakes;
 mod network;
 mod output;

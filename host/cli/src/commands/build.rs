@@ -1,36 +1,48 @@
-//! `darkroom build`: from a template to a tested image, in one go.
+//! `darkroom build`: from templates to tested images, in one go.
 
+mod job;
+mod several;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use darkroom_ecs::client::Client;
 use darkroom_engine::components::{Packages, Shelf};
-use darkroom_engine::{Begin, CheckWith, Checked, Engine};
-use darkroom_registry::resolve::Mode;
-use darkroom_template::lock::{Lock, Pinning};
+use darkroom_engine::{Begin, CheckWith, Checked, Engine, Pace};
 use darkroom_template::{Cloud, ResolveWith};
 
 use super::plan;
 use crate::allowed::allowed;
-use crate::args::{TemplateArgs, Where};
-use crate::driving::{Driving, FailureArgs};
+use crate::args::{TemplateArgs, Where, parameter};
+use crate::driving::{AfterFailure, Driving, FailureArgs};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
-use crate::packages::{self, Pinned, Request, Unpacked, is_bundle};
-use crate::places::lock_file::LockFile;
+use crate::packages::{self, Pinned, Request};
 use crate::places::roots::Roots;
 use crate::places::shipped::Shipped;
-use crate::places::template_file::{TemplateFile, folder_of};
 use crate::planned::{self, Detail};
 use crate::scaffold::OneLineArgs;
 use crate::secrets;
-use crate::settings::{Config, Settings};
+use crate::settings::Settings;
 use crate::terminal::{Consent, Terminal};
 use crate::workshop;
 
-/// Build an image from a template or a bundle, test it, and distribute it
+use job::{Job, Source, distinct};
+use several::{How, Ready};
+
+/// How many builds are done at once where nobody says it.
+const PARALLEL: &str = "4";
+
+/// Build images from templates or bundles, test them, and distribute them
 ///
 /// The run is journaled: if this process is killed, `darkroom resume` goes on where it
 /// was and leaves nothing behind. Ctrl-C cancels the run and cleans up.
+///
+/// Several templates are built at once, and so are the cells of a template's `matrix`, of
+/// which `-p matrix.NAME=VALUE` chooses some. Each is a run of its own; one that fails
+/// doesn't stop the others. The exit code is that of the first that failed.
 ///
 /// What is billed is asked before: with `--on aliyun` the plan is shown first. Without a
 /// terminal nothing is built there unless --yes says so. A secret's command runs on this
@@ -39,14 +51,26 @@ use crate::workshop;
 #[command(after_help = "Examples:\n  \
     darkroom build examples/01-web-server/image.yaml\n  \
     darkroom build -p greeting='good day'\n  \
+    darkroom build web.yaml db.yaml --parallel 2\n  \
+    darkroom build examples/06-matrix/image.yaml -p matrix.base=debian-12\n  \
     darkroom build image.yaml --on aliyun --region cn-hangzhou --yes\n  \
     darkroom build image.yaml --on-failure ask\n  \
     darkroom build image.yaml --locked --offline\n  \
     darkroom build --from debian-12 --run 'apt-get -y upgrade' --name web-2\n  \
     darkroom build --from m-bp1abc --run ./setup --name web-2 --print > image.yaml")]
 pub(crate) struct Build {
-    #[command(flatten)]
-    pub(crate) template: TemplateArgs,
+    /// The templates, or the folders of an `image.yaml` each
+    #[arg(value_name = "TEMPLATE", default_value = "image.yaml", value_hint = ValueHint::FilePath)]
+    pub(crate) template: Vec<PathBuf>,
+    /// The value of a parameter; can be given for each. Of several templates each has it
+    #[arg(short = 'p', long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// How many builds are done at once
+    #[arg(long, value_name = "N", default_value = PARALLEL)]
+    parallel: NonZeroUsize,
+    /// Cancel the other builds when one has failed
+    #[arg(long)]
+    fail_fast: bool,
     #[command(flatten)]
     place: Where,
     #[command(flatten)]
@@ -65,113 +89,151 @@ pub(crate) struct Build {
 
 impl Build {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let given = &self.template.template;
-        let bundle = is_bundle(given)
-            .then(|| Unpacked::open(given))
-            .transpose()?;
-        let file = match self.one_line.template() {
+        let mut sources = match self.one_line.template() {
             Some(text) if self.one_line.print => {
                 Terminal::raw(text.as_bytes());
                 return Ok(exit::DONE);
             }
             Some(text) => {
                 terminal.note(&text);
-                TemplateFile::of_command_line(text)
+                vec![Source::of_command_line(text, &self)?]
             }
-            None => match &bundle {
-                Some(bundle) => TemplateFile::read(&bundle.template())?,
-                None => TemplateFile::read(&self.template.template)?,
-            },
+            None => {
+                let read = self.template.iter().map(|path| Source::read(path, &self));
+                read.collect::<Result<_, _>>()?
+            }
         };
-        // Secrets' files lie beside a bundle, which holds none, and settings are the user's.
-        let folder = match &bundle {
-            Some(_) => folder_of(&self.template.template),
-            None => file.folder.clone(),
+        let after_failure = match sources.first() {
+            Some(first) => self.after.decide(&first.config, terminal)?,
+            None => AfterFailure::default(),
         };
-        let config = match &bundle {
-            Some(_) => Config::of_user()?,
-            None => Config::load(&folder)?,
-        };
-        let settings = Settings::of(&self.place, &config)?;
-        let after_failure = self.after.decide(&config, terminal)?;
-        let consent = Consent::from(self.yes || settings.cloud == Cloud::Local);
+        let billed = sources.iter().any(|one| one.settings.cloud != Cloud::Local);
+        let consent = Consent::from(self.yes || !billed);
         if consent == Consent::Ask {
             // Before anything else is done that would be for nothing.
             terminal.can_ask(QUESTION)?;
         }
         let roots = Roots::of_process()?;
         let engine = workshop::open(&roots).await?;
-        // Flags instead of a template have no lock beside them.
-        let before = file.is_file.then(|| LockFile::read(&file.folder));
-        let before = before.transpose()?;
-        let request = Request {
-            file: &file,
-            template: &self.template,
-            settings: &settings,
-            config: &config,
-            roots: &roots,
-            lock: &before
-                .as_ref()
-                .map_or_else(Lock::default, |file| file.lock.clone()),
-            mode: match &bundle {
-                Some(_) => Mode::Offline,
-                None => self.pinned.mode(),
-            },
-            locked: self.pinned.is_locked(),
-            moves: None,
-            cache: bundle.as_ref().map(|bundle| Arc::clone(&bundle.cache)),
-        };
-        let checked = check(&engine, &request, terminal).await?;
-        let lock = match before {
-            Some(before) => {
-                let pinning = match &bundle {
-                    Some(_) => Pinning::Locked,
-                    None => self.pinned.pinning(),
-                };
-                let pinned = checked.pin(&before.lock, pinning)?;
-                Some((pinned, before))
-            }
-            None => None,
-        };
-        remind(&engine, &checked, terminal).await?;
-        if !allowed(&checked, &folder, &roots, self.yes, terminal).await? {
+        let mut jobs = Vec::new();
+        for source in &mut sources {
+            jobs.extend(source.jobs(&self, &engine, &roots, terminal).await?);
+        }
+        distinct(&jobs)?;
+        if !self
+            .wanted(&engine, &jobs, consent, &roots, terminal)
+            .await?
+        {
             terminal.note("nothing was started");
             return Ok(exit::CANCELLED);
         }
-        if consent == Consent::Ask {
-            let planned = plan::of(&engine, &checked, &settings, &roots).await?;
+        for source in &sources {
+            source.lock()?;
+        }
+        if let [job] = jobs.as_slice() {
+            return self
+                .one(&engine, job, after_failure, &roots, terminal)
+                .await;
+        }
+        let how = How {
+            parallel: self.parallel,
+            fail_fast: self.fail_fast,
+            refresh: self.refresh,
+            after_failure,
+        };
+        let builds = ready(jobs, &roots).await?;
+        several::drive(&engine, &builds, &how, terminal).await
+    }
+
+    /// Asks whatever there is to be asked before something is begun.
+    async fn wanted(
+        &self,
+        engine: &Engine,
+        jobs: &[Job],
+        consent: Consent,
+        roots: &Roots,
+        terminal: &Terminal,
+    ) -> Result<bool, Failure> {
+        for job in jobs {
+            remind(engine, &job.checked, terminal).await?;
+            if !allowed(&job.checked, &job.folder, roots, self.yes, terminal).await? {
+                return Ok(false);
+            }
+        }
+        let billed = jobs.iter().filter(|job| job.settings.cloud != Cloud::Local);
+        for job in billed.filter(|_| consent == Consent::Ask) {
+            let planned = plan::of(engine, &job.checked, &job.settings, roots).await?;
             for line in planned::lines(&planned, Detail::Steps) {
                 terminal.note(line);
             }
             terminal.note("");
         }
-        if !terminal.consent(consent, QUESTION).await? {
-            terminal.note("nothing was started");
-            return Ok(exit::CANCELLED);
-        }
-        if let Some((lock, before)) = lock {
-            before.write(&lock)?;
-        }
-        let cloud = workshop::cloud(&settings, &roots).await?;
-        // A resume asks for the files of secrets from another folder.
-        let folder = std::path::absolute(&folder).map_err(Failure::internal)?;
+        terminal.consent(consent, QUESTION).await
+    }
+
+    /// Builds the only one.
+    async fn one(
+        &self,
+        engine: &Engine,
+        job: &Job,
+        after_failure: AfterFailure,
+        roots: &Roots,
+        terminal: &Terminal,
+    ) -> Result<Exit, Failure> {
+        let cloud = workshop::cloud(&job.settings, roots).await?;
         let begin = Begin {
-            file: &file.name,
-            folder: &folder,
-            account: settings.account.as_deref(),
-            parameters: &self.template.parameters,
+            file: &job.file,
+            folder: &job.folder,
+            account: job.settings.account.as_deref(),
+            parameters: &job.parameters,
             random: workshop::random(),
             refresh: self.refresh,
-            layers: workshop::keeps_layers(&settings, &roots).await,
-            secrets: secrets::ask(&folder),
+            layers: workshop::keeps_layers(&job.settings, roots).await,
+            secrets: secrets::ask(&job.folder),
         };
-        let run = engine.begin(&checked, &begin).await?;
+        let run = engine.begin(&job.checked, &begin).await?;
         let driving = Driving {
             after_failure,
             ..Driving::default()
         };
-        workshop::drive(&engine, &run, cloud, driving, terminal).await
+        workshop::drive(engine, &run, cloud, driving, terminal).await
     }
+
+    /// What says which builds of a template are meant.
+    fn arguments(&self, template: &std::path::Path) -> TemplateArgs {
+        TemplateArgs {
+            template: template.to_owned(),
+            parameters: self.parameters.clone(),
+        }
+    }
+}
+
+/// Opens the clouds of the builds. Builds in one cloud share its client, so that they share
+/// what it lets an account ask.
+async fn ready(jobs: Vec<Job>, roots: &Roots) -> Result<Vec<Ready>, Failure> {
+    let mut opened: Vec<(_, Arc<Client>, Pace, bool)> = Vec::new();
+    let mut builds = Vec::new();
+    for job in jobs {
+        let Settings { cloud, account, .. } = &job.settings;
+        let place = (*cloud, account.clone());
+        let known = opened.iter().find(|(one, ..)| *one == place);
+        let (client, pace, layers) = if let Some((_, client, pace, layers)) = known {
+            (Arc::clone(client), *pace, *layers)
+        } else {
+            let (client, pace) = workshop::cloud(&job.settings, roots).await?;
+            let layers = workshop::keeps_layers(&job.settings, roots).await;
+            let client = Arc::new(client);
+            opened.push((place, Arc::clone(&client), pace, layers));
+            (client, pace, layers)
+        };
+        builds.push(Ready {
+            job,
+            client,
+            pace,
+            layers,
+        });
+    }
+    Ok(builds)
 }
 
 const QUESTION: &str = "Build this on Alibaba Cloud, where instances, disks and images are billed?";

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use darkroom_engine::Needed;
 use serde_json::json;
 
 use super::build::check_with;
@@ -54,14 +55,23 @@ impl Bundle {
             let hint = format!("remove `\"{name}\" = \"{path}\"` from [override] in darkroom.toml");
             return Err(Failure::user(Unpinned { name, path }).hint(hint));
         }
-        let checked = check_with(&project.engine, &request, &resolved.shelf, terminal)?;
         let before = &project.lock;
-        let lock = checked.pin(&before.lock, self.pinned.pinning())?;
+        let mut lock = before.lock.clone();
+        let mut files: Vec<Needed> = Vec::new();
+        for request in project.requests(self.pinned) {
+            let checked = check_with(&project.engine, &request, &resolved.shelf, terminal)?;
+            lock = checked.pin(&lock, self.pinned.pinning())?;
+            for needed in checked.needed() {
+                if !files.contains(&needed) {
+                    files.push(needed);
+                }
+            }
+        }
         before.write(&lock)?;
         let bundle = Contents {
             template: &project.file.text,
             lock: &lock,
-            files: checked.needed(),
+            files,
             packages: &resolved.taken,
         };
         let bytes = bundle.write(&self.out)?;

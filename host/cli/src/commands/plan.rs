@@ -5,12 +5,12 @@ use darkroom_engine::plan::Plan as EnginePlan;
 use darkroom_engine::{Checked, Engine};
 use serde_json::{Value, json};
 
-use super::build::check;
+use super::build::check_with;
 use crate::allowed;
 use crate::args::{TemplateArgs, Where};
 use crate::exit::{self, Exit};
 use crate::failure::{Failure, Kind};
-use crate::packages::Pinned;
+use crate::packages::{self, Pinned};
 use crate::places::roots::Roots;
 use crate::planned::{self, Detail, Picture, mermaid, svg};
 use crate::project::Project;
@@ -21,7 +21,8 @@ use crate::workshop;
 /// Show what a build would do; the cloud is only asked what is there
 ///
 /// Each component is called with no answers: the steps up to its first question are
-/// known, what follows depends on the machine.
+/// known, what follows depends on the machine. Of a template with a `matrix` each cell is
+/// planned, or those that `-p matrix.NAME=VALUE` chooses.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     darkroom plan\n  \
@@ -52,35 +53,59 @@ enum Form {
 
 impl Plan {
     pub(crate) async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let project = Project::open(self.template, &self.place).await?;
-        let request = project.request(self.pinned);
-        let checked = check(&project.engine, &request, terminal).await?;
-        checked.pin(&project.lock.lock, self.pinned.pinning())?;
-        allowed::show(&checked, terminal);
-        let planned = of(&project.engine, &checked, &project.settings, &project.roots).await?;
-        if let Some(form) = self.graph {
-            draw(&planned, form, terminal);
-        } else {
-            terminal.json(&as_json(&planned, &checked)?);
-            let detail = if self.scripts {
-                Detail::Scripts
-            } else {
-                Detail::Steps
-            };
-            for line in planned::lines(&planned, detail) {
-                terminal.line(line);
-            }
+        let project = Project::open(self.template.clone(), &self.place).await?;
+        let builds = project.requests(self.pinned);
+        if self.graph.is_some() && builds.len() > 1 {
+            let count = builds.len();
+            let text = format!("the template is {count} builds, and one can be drawn");
+            return Err(Failure::user(text).hint("choose one with `-p matrix.NAME=VALUE`"));
         }
-        let wrong = planned.parts.iter().find(|part| part.error.is_some());
-        match wrong {
-            None => Ok(exit::DONE),
-            Some(part) => {
-                let error = part.error.as_deref().unwrap_or_default();
-                let text = format!("{}: {error}", part.component);
-                Err(Failure::new(Kind::Component, text))
+        let resolved = packages::resolve(&project.request(self.pinned), terminal).await?;
+        let mut wrong = None;
+        for (index, request) in builds.iter().enumerate() {
+            let checked = check_with(&project.engine, request, &resolved.shelf, terminal)?;
+            checked.pin(&project.lock.lock, self.pinned.pinning())?;
+            allowed::show(&checked, terminal);
+            let (settings, roots) = (&project.settings, &project.roots);
+            let planned = of(&project.engine, &checked, settings, roots).await?;
+            if index > 0 {
+                terminal.line("");
             }
+            self.show(&planned, &checked, terminal)?;
+            wrong = wrong.or_else(|| failure(&planned));
         }
+        wrong.map_or(Ok(exit::DONE), Err)
     }
+
+    fn show(
+        &self,
+        planned: &EnginePlan,
+        checked: &Checked,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        if let Some(form) = self.graph {
+            draw(planned, form, terminal);
+            return Ok(());
+        }
+        terminal.json(&as_json(planned, checked)?);
+        let detail = if self.scripts {
+            Detail::Scripts
+        } else {
+            Detail::Steps
+        };
+        for line in planned::lines(planned, detail) {
+            terminal.line(line);
+        }
+        Ok(())
+    }
+}
+
+/// What a component says against its arguments.
+fn failure(planned: &EnginePlan) -> Option<Failure> {
+    let part = planned.parts.iter().find(|part| part.error.is_some())?;
+    let error = part.error.as_deref().unwrap_or_default();
+    let text = format!("{}: {error}", part.component);
+    Some(Failure::new(Kind::Component, text))
 }
 
 /// Plans a checked template on the cloud that was decided on.

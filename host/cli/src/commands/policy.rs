@@ -6,6 +6,7 @@ use darkroom_template::{ResolveWith, Resolved, parse};
 use serde_json::json;
 
 use crate::args::{TemplateArgs, Where};
+use crate::cells;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::places::template_file::TemplateFile;
@@ -34,9 +35,11 @@ impl Policy {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let file = TemplateFile::read(&self.template.template)?;
         let settings = Settings::of(&self.place, &Config::load(&file.folder)?)?;
-        let resolved = resolved(&file, &self.template, &settings)?;
+        let cells = cells::of(&file, &self.template, &settings)?;
+        let resolved = cells.iter().map(|cell| resolved(&file, cell, &settings));
+        let resolved: Vec<_> = resolved.collect::<Result<_, _>>()?;
         let policy = rights::policy(&resolved);
-        let needed = rights::needed(&resolved);
+        let needed = rights::needed_by(&resolved);
         terminal.json(&json!({ "policy": policy, "actions": needed }));
         let text = serde_json::to_string_pretty(&policy).map_err(Failure::internal)?;
         terminal.line(text);

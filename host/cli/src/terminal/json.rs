@@ -48,6 +48,11 @@ const SHAPES: &[Shape] = &[
         keys: "result: { run, status, images, manifest }",
     },
     Shape {
+        verb: "build, of several templates or cells",
+        lines: "events, then one line",
+        keys: "results: [{ name, begun, run?, status?, images?, manifest?, error? }]",
+    },
+    Shape {
         verb: "image try",
         lines: "events, then one line; with a command:",
         keys: "result: { run, status, exit_code, manifest }",
@@ -59,7 +64,7 @@ const SHAPES: &[Shape] = &[
     },
     Shape {
         verb: "plan",
-        lines: "one line",
+        lines: "one line, of a matrix one a cell",
         keys: "template, cloud, region, survey, image_name, parts, regions, accounts, family, reuse, forecast, warnings",
     },
     Shape {
@@ -69,7 +74,7 @@ const SHAPES: &[Shape] = &[
     },
     Shape {
         verb: "validate",
-        lines: "one line",
+        lines: "one line, of a matrix one a cell",
         keys: "valid, template, cloud, region, components, warnings",
     },
     Shape {

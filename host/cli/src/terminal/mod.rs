@@ -7,6 +7,7 @@
 //! is no error: what can't be written is dropped.
 
 mod ask;
+mod forest;
 mod interrupts;
 pub(crate) mod json;
 mod progress;
@@ -144,7 +145,12 @@ impl Terminal {
 
     /// Watches a run until the returned value is dropped or finished.
     pub(crate) fn progress(&self) -> Progress {
-        Progress::start(self.shape, self.color)
+        Progress::start(self.shape, self.color, None)
+    }
+
+    /// Watches this many runs at once, each line with the name of its run.
+    pub(crate) fn progress_of(&self, runs: usize) -> Progress {
+        Progress::start(self.shape, self.color, Some(runs))
     }
 }
 

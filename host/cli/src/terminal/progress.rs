@@ -1,11 +1,11 @@
-//! Shows a run while it runs: a live picture on a terminal, one line an event where
+//! Shows a run, or several at once, while they run: a live picture on a terminal, one line an event where
 //! there is none or in CI, NDJSON with `--json` or `--progress json`.
 //!
 //! The engine's watcher must not block, so it only puts events into a channel; a
 //! thread of its own draws. It ends when it is told to, not when every watcher is gone:
 //! a run that was stopped at once may leave one behind.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,6 +17,7 @@ use console::Term;
 use darkroom_engine::event::{Event, Kind, Level, Watcher};
 use jiff::Timestamp;
 
+use super::forest::Forest;
 use super::tree::{Tree, seconds};
 
 /// How often the picture moves.
@@ -107,20 +108,21 @@ fn pause(free: &Sender<()>, said: &Receiver<Said>) -> Vec<Said> {
     meanwhile
 }
 
-/// The display of one run.
+/// The display of one run, or of several.
 pub(crate) struct Progress {
     said: Sender<Said>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    pub(super) fn start(shape: Shape, color: ColorChoice) -> Self {
+    /// `several` is how many runs there will be, if not one.
+    pub(super) fn start(shape: Shape, color: ColorChoice, several: Option<usize>) -> Self {
         let (said, received) = channel();
         let draw = move || match shape {
             Shape::Stream => as_json(&received, &mut std::io::stdout()),
             Shape::Json => as_json(&received, &mut std::io::stderr()),
-            Shape::Tree => as_picture(&received, color),
-            Shape::Plain => as_lines(&received, color),
+            Shape::Tree => as_picture(&received, color, Picture::of(several)),
+            Shape::Plain => as_lines(&received, color, several.is_some()),
         };
         // Without a thread nothing is shown; the run is more important than its picture.
         let thread = std::thread::Builder::new()
@@ -184,10 +186,38 @@ fn as_json(said: &Receiver<Said>, out: &mut dyn Write) {
     });
 }
 
-fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
+/// What is drawn.
+enum Picture {
+    One(Tree),
+    Several(Forest),
+}
+
+impl Picture {
+    fn of(several: Option<usize>) -> Self {
+        match several {
+            Some(total) => Self::Several(Forest::new(total)),
+            None => Self::One(Tree::default()),
+        }
+    }
+
+    fn apply(&mut self, event: &Event) -> Vec<String> {
+        match self {
+            Self::One(tree) => tree.apply(event),
+            Self::Several(forest) => forest.apply(event),
+        }
+    }
+
+    fn live(&self, now: Timestamp, width: usize, height: usize) -> Vec<String> {
+        match self {
+            Self::One(tree) => tree.live(now, width, height),
+            Self::Several(forest) => forest.live(now, width, height),
+        }
+    }
+}
+
+fn as_picture(said: &Receiver<Said>, color: ColorChoice, mut picture: Picture) {
     let terminal = Term::buffered_stderr();
     let plain = AutoStream::new(std::io::stderr(), color).current_choice() == ColorChoice::Never;
-    let mut tree = Tree::default();
     let mut drawn = 0;
     let mut ended = false;
     let mut waiting = VecDeque::new();
@@ -205,10 +235,10 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
         let mut asked = None;
         while let Some(said) = waiting.pop_front() {
             match said {
-                Said::Event(event) => lines.extend(tree.apply(&event)),
+                Said::Event(event) => lines.extend(picture.apply(&event)),
                 Said::Earlier(events) => {
                     for event in &events {
-                        tree.apply(event);
+                        picture.apply(event);
                     }
                 }
                 Said::Note(text) => lines.push(text),
@@ -225,7 +255,7 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
         let live = if ended || asked.is_some() {
             Vec::new()
         } else {
-            tree.live(
+            picture.live(
                 Timestamp::now(),
                 width.saturating_sub(1),
                 height.saturating_sub(2),
@@ -254,15 +284,21 @@ fn as_picture(said: &Receiver<Said>, color: ColorChoice) {
     drop(terminal.show_cursor().and_then(|()| terminal.flush()));
 }
 
-fn as_lines(said: &Receiver<Said>, color: ColorChoice) {
+fn as_lines(said: &Receiver<Said>, color: ColorChoice, several: bool) {
     let mut out = AutoStream::new(std::io::stderr(), color);
     let mut begun = None;
+    let mut names = BTreeMap::new();
     each(said, |said| match said {
         Said::Event(event) => {
             let begun = *begun.get_or_insert(event.at);
             let since = event.at.duration_since(begun).as_secs_f64();
+            if let Kind::RunStarted { template, .. } = &event.kind {
+                names.insert(event.run.clone(), template.clone());
+            }
             if let Some(text) = as_line(&event) {
-                drop(writeln!(out, "[{since:>7.1}] {text}"));
+                let name = names.get(&event.run).filter(|_| several);
+                let name = name.map_or_else(String::new, |name| format!("{name} │ "));
+                drop(writeln!(out, "[{since:>7.1}] {name}{text}"));
             }
         }
         Said::Note(text) => drop(writeln!(out, "{text}")),

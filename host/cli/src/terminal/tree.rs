@@ -121,10 +121,7 @@ impl Tree {
             lines.drain(..=hidden);
             lines.insert(0, dim(&format!("… {} lines above", hidden + 1)));
         }
-        lines
-            .iter()
-            .map(|line| truncate_str(line, width, "…").into_owned())
-            .collect()
+        lines.iter().map(|line| cut(line, width)).collect()
     }
 
     fn add(&mut self, path: &str, name: &str, at: Timestamp) {
@@ -320,10 +317,15 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
-fn spinner(ran: f64) -> &'static str {
+pub(super) fn spinner(ran: f64) -> &'static str {
     let tick = std::time::Duration::from_secs_f64(ran.min(1e9)).as_millis() / 100;
     let place = usize::try_from(tick).unwrap_or(0) % SPINNER.len();
     SPINNER[place]
+}
+
+/// A line that is no wider than this.
+pub(super) fn cut(line: &str, width: usize) -> String {
+    truncate_str(line, width, "…").into_owned()
 }
 
 fn indent(depth: usize) -> String {
@@ -342,19 +344,19 @@ fn paint(code: &str, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-fn bold(text: &str) -> String {
+pub(super) fn bold(text: &str) -> String {
     paint("1", text)
 }
 
-fn dim(text: &str) -> String {
+pub(super) fn dim(text: &str) -> String {
     paint("2", text)
 }
 
-fn green(text: &str) -> String {
+pub(super) fn green(text: &str) -> String {
     paint("32", text)
 }
 
-fn red(text: &str) -> String {
+pub(super) fn red(text: &str) -> String {
     paint("31", text)
 }
 

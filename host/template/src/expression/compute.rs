@@ -76,6 +76,9 @@ impl Engine {
             Some(Sole::Parameter(name, _)) if scope.parameters.contains_key(name) => {
                 return Ok(scope.parameters[name].clone());
             }
+            Some(Sole::Matrix(name, _)) if scope.matrix.contains_key(name) => {
+                return Ok(scope.matrix[name].clone());
+            }
             _ => {}
         }
         let computed = self
@@ -149,6 +152,7 @@ fn context(scope: &Scope<'_>) -> Computed {
     let region = scope.region.map_or(Computed::UNDEFINED, Computed::from);
     Computed::from_pairs([
         ("parameters", from_map(scope.parameters)),
+        ("matrix", from_map(scope.matrix)),
         ("name", Computed::from(scope.name)),
         ("cloud", Computed::from(scope.cloud)),
         ("region", region),

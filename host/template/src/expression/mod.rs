@@ -37,7 +37,7 @@ use words::Sole;
 
 /// Where expressions can be used, for messages.
 pub(crate) const PLACES: &str = "expressions can be used in the values of `with`, `env` and `copy`, \
-     and in `source`, `instance`, `image` and `distribute`";
+     and in `source`, `instance`, `image` and `distribute`; with a `matrix` its values also in `name`";
 
 /// How many expressions a template may have, those that aliases repeat counted each
 /// time: each may take a few milliseconds, so this is what keeps a template from taking
@@ -94,6 +94,9 @@ impl Fault {
 pub(crate) struct Names<'t> {
     /// Each parameter, and whether it is a list.
     pub(crate) parameters: Vec<(&'t str, bool)>,
+    /// Each value of the matrix, and whether it is a list; empty without a matrix. `None`
+    /// of a matrix that says nothing of its values.
+    pub(crate) matrix: Option<Vec<(&'t str, bool)>>,
     /// The secrets.
     pub(crate) secrets: Vec<String>,
 }
@@ -102,6 +105,7 @@ pub(crate) struct Names<'t> {
 #[derive(Debug)]
 pub(crate) struct Scope<'t> {
     pub(crate) parameters: &'t Map<String, Value>,
+    pub(crate) matrix: &'t Map<String, Value>,
     pub(crate) name: &'t str,
     pub(crate) cloud: &'static str,
     /// `None` while the region isn't known yet.
@@ -192,19 +196,29 @@ impl<'t> Checker<'t> {
 
     /// A list can't be written into a text; seen here where it is a parameter.
     fn list_in_text(&self, sole: Option<&Sole>, place: Place, alone: bool) -> Option<Fault> {
-        let Some(Sole::Parameter(name, range)) = sole else {
-            return None;
+        let (known, what, root, name, range) = match sole {
+            Some(Sole::Parameter(name, range)) => (
+                &self.names.parameters,
+                "the parameter",
+                "parameters",
+                name,
+                range,
+            ),
+            Some(Sole::Matrix(name, range)) => (
+                self.names.matrix.as_ref()?,
+                "the matrix's value",
+                "matrix",
+                name,
+                range,
+            ),
+            _ => return None,
         };
-        let list = self
-            .names
-            .parameters
-            .iter()
-            .any(|(known, list)| known == name && *list);
+        let list = known.iter().any(|(known, list)| known == name && *list);
         if !list || (alone && place != Place::Env) {
             return None;
         }
-        let message = format!("the parameter `{name}` is a list and can't become text");
-        let help = format!("join it: `${{{{ parameters.{name} | join(' ') }}}}`");
+        let message = format!("{what} `{name}` is a list and can't become text");
+        let help = format!("join it: `${{{{ {root}.{name} | join(' ') }}}}`");
         Some(Fault::new(range.clone(), message).help(help))
     }
 }
@@ -302,8 +316,10 @@ mod tests {
             "n": 8, "l": ["a", "b"], "t": "${{ parameters.n }}", "web-port": 80,
             "tls": true, "half": 0.5, "word": "Nginx",
         });
+        let matrix = json!({ "php-version": "8.2" });
         let scope = Scope {
             parameters: parameters.as_object().expect("a mapping"),
+            matrix: matrix.as_object().expect("a mapping"),
             name: "web",
             cloud: "local",
             region: Some("cn-hangzhou"),
@@ -322,6 +338,11 @@ mod tests {
             ("<${{ parameters.t }}>", json!("<${{ parameters.n }}>")),
             ("${{ parameters.web-port }}", json!(80)),
             ("${{ parameters.web-port - 1 }}", json!(79)),
+            ("${{ matrix.php-version }}", json!("8.2")),
+            (
+                "${{ matrix.php-version | replace('.', '-') }}",
+                json!("8-2"),
+            ),
             ("${{ parameters.n * 2 + 1 }}", json!(17)),
             ("${{ parameters.n / 2 }}", json!(4.0)),
             ("${{ parameters.n // 3 }}", json!(2)),

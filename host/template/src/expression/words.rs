@@ -35,7 +35,7 @@ pub(super) const TESTS: [&str; 6] = [
 ];
 
 /// The names that an expression begins with.
-const ROOTS: [&str; 5] = ["parameters", "secrets", "name", "cloud", "region"];
+const ROOTS: [&str; 6] = ["parameters", "secrets", "matrix", "name", "cloud", "region"];
 
 /// Words that are neither names nor values.
 const KEYWORDS: [&str; 7] = ["and", "or", "not", "in", "is", "if", "else"];
@@ -46,6 +46,8 @@ const CONSTANTS: [&str; 6] = ["true", "false", "none", "True", "False", "None"];
 pub(super) enum Sole {
     /// A parameter, and where it is named.
     Parameter(String, Range<usize>),
+    /// A value of the matrix, and where it is named.
+    Matrix(String, Range<usize>),
     /// A secret.
     Secret(String),
 }
@@ -115,6 +117,10 @@ pub(super) fn read(text: &str) -> Result<Expression, Fault> {
     let sole = match tokens.as_slice() {
         [root, dot, name] if dot.text == "." && name.kind == Kind::Word => match root.text {
             "parameters" => Some(Sole::Parameter(
+                name.text.to_owned(),
+                root.range.start..name.range.end,
+            )),
+            "matrix" => Some(Sole::Matrix(
                 name.text.to_owned(),
                 root.range.start..name.range.end,
             )),
@@ -193,7 +199,7 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, Fault> {
 /// Whether the next word is the name of a parameter or a secret.
 fn in_names(tokens: &[Token<'_>]) -> bool {
     matches!(tokens, [.., root, dot]
-        if dot.text == "." && matches!(root.text, "parameters" | "secrets"))
+        if dot.text == "." && matches!(root.text, "parameters" | "secrets" | "matrix"))
 }
 
 /// How long a word is; `-` belongs to the names of parameters and secrets, unless
@@ -227,7 +233,9 @@ fn word(tokens: &[Token<'_>], index: usize, names: &Names<'_>, place: Place) -> 
     if before(1) == "." {
         return match before(2) {
             // Its root has been checked.
-            "parameters" | "secrets" if index >= 2 && !is_part(tokens, index - 2) => Ok(()),
+            "parameters" | "secrets" | "matrix" if index >= 2 && !is_part(tokens, index - 2) => {
+                Ok(())
+            }
             _ => Err(no_parts(token, after(1) == "(")),
         };
     }
@@ -261,7 +269,13 @@ fn word(tokens: &[Token<'_>], index: usize, names: &Names<'_>, place: Place) -> 
     if after(1) == "=" && after(2) != "=" {
         return Ok(());
     }
+    if place == Place::Name && token.text != "matrix" && ROOTS.contains(&token.text) {
+        let message = format!("`{}` can't be used in `name`", token.text);
+        let fault = Fault::new(token.range.clone(), message).label("not known yet");
+        return Err(fault.help("only values of the matrix can be used there: `matrix.…`"));
+    }
     match token.text {
+        "matrix" => in_matrix(tokens, index, names),
         "parameters" => parameter(tokens, index, names),
         "secrets" => secret(tokens, names, place),
         "region" if place == Place::Distribute => Err(Fault::new(
@@ -305,7 +319,7 @@ fn no_parts(token: &Token<'_>, called: bool) -> Fault {
         format!("`.{}` names nothing: a value has no parts", token.text),
     )
     .label("not known")
-    .help("only `parameters` and `secrets` are followed by `.` and a name")
+    .help("only `parameters`, `matrix` and `secrets` are followed by `.` and a name")
 }
 
 fn parameter(tokens: &[Token<'_>], index: usize, names: &Names<'_>) -> Result<(), Fault> {
@@ -343,6 +357,33 @@ fn parameter(tokens: &[Token<'_>], index: usize, names: &Names<'_>) -> Result<()
         ))
     } else {
         fault.help(format!("the parameters are {}", quoted(known())))
+    })
+}
+
+fn in_matrix(tokens: &[Token<'_>], index: usize, names: &Names<'_>) -> Result<(), Fault> {
+    let root = &tokens[index];
+    let (Some(dot), Some(name)) = (tokens.get(index + 1), tokens.get(index + 2)) else {
+        return Err(without_name(root));
+    };
+    if dot.text != "." || name.kind != Kind::Word {
+        return Err(without_name(root));
+    }
+    let Some(matrix) = &names.matrix else {
+        return Ok(());
+    };
+    let known = || matrix.iter().map(|(name, _)| *name);
+    if known().any(|known| known == name.text) {
+        return Ok(());
+    }
+    let range = root.range.start..name.range.end;
+    let message = format!("the matrix has no `{}`", name.text);
+    let fault = Fault::new(range, message).label("not in `matrix`");
+    Err(match nearest(name.text, known()) {
+        Some(near) => fault.help(format!("did you mean `matrix.{near}`?")),
+        None if matrix.is_empty() => {
+            fault.help(format!("add it: `matrix: {{ {}: [one, two] }}`", name.text))
+        }
+        None => fault.help(format!("its values are {}", quoted(known()))),
     })
 }
 
@@ -416,7 +457,7 @@ fn unknown(token: &Token<'_>, after: &str, names: &Names<'_>) -> Fault {
     match nearest(token.text, ROOTS) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
         None => fault.help(
-            "the names are `parameters.…`, `secrets.…`, `name`, `cloud` and `region`; \
+            "the names are `parameters.…`, `matrix.…`, `secrets.…`, `name`, `cloud` and `region`; \
              a text stands in quotes",
         ),
     }
@@ -429,6 +470,7 @@ mod tests {
     fn fault(text: &str, place: Place) -> Option<(String, String, Option<String>)> {
         let names = Names {
             parameters: vec![("port", false), ("web-port", false), ("list", true)],
+            matrix: Some(vec![("base", false)]),
             secrets: vec!["db-password".into()],
         };
         check(text, &names, place)

@@ -21,8 +21,27 @@ pub(crate) const TEMPLATE: Keys = Keys {
     known: &[
         Key {
             name: "name",
-            about: "What the image is called: it becomes `{name}-{run}`, and the template's tag.",
-            shape: Shape::Text(rules::pattern::TEMPLATE_NAME),
+            about: "What the image is called: it becomes `{name}-{run}`, and the template's tag. \
+                    With a matrix it has a `${{ matrix.… }}` for what the cells differ in.",
+            shape: Shape::Either(&[
+                Shape::Text(rules::pattern::TEMPLATE_NAME),
+                Shape::Text(r"\$\{\{"),
+            ]),
+        },
+        Key {
+            name: "matrix",
+            about: "The builds that this template is: axes with their values, of which every \
+                    combination is one, or a list of builds; used as `${{ matrix.name }}`.",
+            shape: Shape::Either(&[
+                Shape::Map(
+                    rules::pattern::PARAMETER_NAME,
+                    &Shape::List(&MATRIX_VALUE, 1),
+                ),
+                Shape::List(
+                    &Shape::Map(rules::pattern::PARAMETER_NAME, &MATRIX_VALUE),
+                    1,
+                ),
+            ]),
         },
         Key {
             name: "source",
@@ -115,6 +134,10 @@ pub(crate) const TEMPLATE: Keys = Keys {
         ),
     ],
 };
+
+/// A value of `matrix`.
+const MATRIX_VALUE: Shape =
+    Shape::Either(&[Shape::Written(""), Shape::List(&Shape::Written(""), 0)]);
 
 /// `source`.
 pub(crate) const SOURCE: Keys = Keys {

@@ -8,6 +8,7 @@ pub(crate) mod distribute;
 pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod keeping;
+pub(crate) mod matrix;
 pub(crate) mod overlay;
 pub(crate) mod parameters;
 pub(crate) mod repair;
