@@ -160,13 +160,14 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
             .push((run.clone(), sender));
         // What arrived between the two is noticed now.
-        self.send(Message::Look)?;
+        self.look(run)?;
         Ok(receiver)
     }
 
-    /// Has the listeners told of signals that this process sent.
-    fn look(&self) -> Result<(), StoreError> {
-        self.send(Message::Look)
+    /// Has a run's listeners told of signals that this process sent. Only this run's:
+    /// a thousand runs that begin must not each have all others looked at.
+    fn look(&self, run: &RunId) -> Result<(), StoreError> {
+        self.send(Message::Look(run.clone()))
     }
 
     fn send(&self, message: Message) -> Result<(), StoreError> {

@@ -21,7 +21,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let payload = write(payload, name)?;
-        let (run, name) = (run.clone(), name.to_owned());
+        let (subject, name) = (run.clone(), name.to_owned());
+        let run = subject.clone();
         self.commit("sending a signal", move |connection| {
             runs::must_exist(connection, &run)?;
             connection
@@ -33,7 +34,7 @@ impl Store {
             Ok(())
         })
         .await?;
-        self.look()
+        self.look(&subject)
     }
 
     /// Takes the oldest signal of a name that nobody has taken, for the entry at

@@ -6,6 +6,7 @@
 //! fails is the failure of all who wait for it; what was left for later stays and is
 //! tried again, so that it is never lost while the process lives.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Arrivals, Listeners, Settings, StoreError, signals};
+use crate::id::RunId;
 
 /// Called when the commit has succeeded or failed.
 pub(super) type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -27,8 +29,8 @@ pub(super) type Later = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send>;
 pub(super) enum Message {
     Now(Now),
     Later(Later),
-    /// Tell the listeners of signals, though no other process has written.
-    Look,
+    /// Tell a run's listeners of signals, though no other process has written.
+    Look(RunId),
 }
 
 /// How many messages are taken along into one commit: bounds how long the first waits.
@@ -45,7 +47,8 @@ pub(super) struct Writer {
     flush_at: Option<Instant>,
     /// `SQLite`'s counter of other processes' commits when last looked at.
     seen: Option<i64>,
-    look: bool,
+    /// The runs to be looked at whether or not another process has written.
+    look: BTreeSet<RunId>,
 }
 
 impl Writer {
@@ -64,7 +67,7 @@ impl Writer {
             later: Vec::new(),
             flush_at: None,
             seen: None,
-            look: false,
+            look: BTreeSet::new(),
         }
     }
 
@@ -73,7 +76,7 @@ impl Writer {
         loop {
             match self.next() {
                 Ok(message) => self.accept(message),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.forget_closed(),
                 Err(RecvTimeoutError::Disconnected) => {
                     self.commit();
                     return;
@@ -109,7 +112,7 @@ impl Writer {
     fn accept(&mut self, message: Message) {
         match message {
             Message::Now(work) => self.now.push(work),
-            Message::Look => self.look = true,
+            Message::Look(run) => drop(self.look.insert(run)),
             Message::Later(work) => {
                 self.later.push(work);
                 self.flush_at = self
@@ -178,9 +181,7 @@ impl Writer {
 
     /// Tells listeners what has arrived, if anything can have.
     fn look(&mut self) {
-        let mut listeners = self.listening();
-        listeners.retain(|(_, sender)| !sender.is_closed());
-        if listeners.is_empty() {
+        if self.listening().is_empty() {
             return;
         }
         // Cheap: it reads a counter in shared memory.
@@ -188,11 +189,17 @@ impl Writer {
             .connection
             .query_row("PRAGMA data_version", [], |row| row.get(0))
             .ok();
-        if version == self.seen && version.is_some() && !self.look {
+        let written = version != self.seen || version.is_none();
+        if !written && self.look.is_empty() {
             return;
         }
+        self.forget_closed();
         let mut told = true;
-        for (run, sender) in listeners.iter() {
+        let listeners = self.listening();
+        let concerned = listeners
+            .iter()
+            .filter(|(run, _)| written || self.look.contains(run));
+        for (run, sender) in concerned {
             match signals::arrivals(&self.connection, run) {
                 Ok(found) => drop(sender.send_if_modified(|known: &mut Arrivals| {
                     let news = *known != found;
@@ -208,14 +215,18 @@ impl Writer {
         drop(listeners);
         if told {
             self.seen = version;
-            self.look = false;
+            self.look.clear();
         }
+    }
+
+    /// Forgets listeners that nobody reads.
+    fn forget_closed(&self) {
+        self.listening().retain(|(_, sender)| !sender.is_closed());
     }
 
     fn listening(
         &self,
-    ) -> std::sync::MutexGuard<'_, Vec<(crate::id::RunId, tokio::sync::watch::Sender<Arrivals>)>>
-    {
+    ) -> std::sync::MutexGuard<'_, Vec<(RunId, tokio::sync::watch::Sender<Arrivals>)>> {
         self.listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
