@@ -131,13 +131,12 @@ impl Sim {
     #[cfg(test)]
     pub(crate) async fn inventory(&self) -> (i64, i64, Vec<(String, String)>) {
         let look = |tx: &Transaction<'_>| {
-            let machines = tx.query_row("SELECT count(*) FROM instances", [], |row| row.get(0))?;
+            let machines = tx
+                .prepare_cached("SELECT count(*) FROM instances")?
+                .query_row([], |row| row.get(0))?;
             let boots: Option<String> = tx
-                .query_row(
-                    "SELECT value FROM settings WHERE name = 'boots'",
-                    [],
-                    |row| row.get(0),
-                )
+                .prepare_cached("SELECT value FROM settings WHERE name = 'boots'")?
+                .query_row([], |row| row.get(0))
                 .optional()?;
             let layers = tx
                 .prepare("SELECT region, id FROM layers")?
@@ -261,11 +260,11 @@ fn write<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 /// Counts the boots of all instances, also of those that are gone.
 fn count_boot(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    tx.execute(
+    tx.prepare_cached(
         "INSERT INTO settings VALUES ('boots', '1')
          ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
-        [],
-    )?;
+    )?
+    .execute([])?;
     Ok(())
 }
 
@@ -293,10 +292,8 @@ fn interrupt(tx: &Transaction<'_>, id: &InstanceId, now: Timestamp) -> Result<()
         let mut command: Command = read(&text)?;
         if command.result.finished_at > now {
             command.result = interrupted(command.started_at, now);
-            tx.execute(
-                "UPDATE commands SET data = ?3 WHERE instance = ?1 AND invoke = ?2",
-                params![id.to_string(), invoke, write(&command)?],
-            )?;
+            tx.prepare_cached("UPDATE commands SET data = ?3 WHERE instance = ?1 AND invoke = ?2")?
+                .execute(params![id.to_string(), invoke, write(&command)?])?;
         }
     }
     Ok(())
@@ -345,10 +342,8 @@ impl Driver for Sim {
         let (region, id) = (region.to_string(), layer.to_string());
         self.store
             .write(move |tx| {
-                tx.execute(
-                    "INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)",
-                    params![region, id, GIB.cast_signed()],
-                )?;
+                tx.prepare_cached("INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)")?
+                    .execute(params![region, id, GIB.cast_signed()])?;
                 Ok::<_, StoreError>(())
             })
             .await
@@ -427,9 +422,12 @@ impl Driver for Sim {
         let id = id.to_string();
         self.store
             .write(move |tx| {
-                tx.execute("DELETE FROM commands WHERE instance = ?1", [&id])?;
-                tx.execute("DELETE FROM commits WHERE instance = ?1", [&id])?;
-                tx.execute("DELETE FROM instances WHERE id = ?1", [&id])?;
+                tx.prepare_cached("DELETE FROM commands WHERE instance = ?1")?
+                    .execute([&id])?;
+                tx.prepare_cached("DELETE FROM commits WHERE instance = ?1")?
+                    .execute([&id])?;
+                tx.prepare_cached("DELETE FROM instances WHERE id = ?1")?
+                    .execute([&id])?;
                 Ok::<_, StoreError>(())
             })
             .await
@@ -464,11 +462,8 @@ impl Driver for Sim {
             .change(id, move |tx, machine| {
                 let key = params![subject.to_string(), command.invoke.to_string()];
                 let known: Option<i64> = tx
-                    .query_row(
-                        "SELECT 1 FROM commands WHERE instance = ?1 AND invoke = ?2",
-                        key,
-                        |row| row.get(0),
-                    )
+                    .prepare_cached("SELECT 1 FROM commands WHERE instance = ?1 AND invoke = ?2")?
+                    .query_row(key, |row| row.get(0))
                     .optional()?;
                 if known.is_some() {
                     return Ok(Effect::Nothing);
@@ -488,14 +483,12 @@ impl Driver for Sim {
                         interrupted(now, now)
                     },
                 };
-                tx.execute(
-                    "INSERT INTO commands VALUES (?1, ?2, ?3)",
-                    params![
+                tx.prepare_cached("INSERT INTO commands VALUES (?1, ?2, ?3)")?
+                    .execute(params![
                         subject.to_string(),
                         command.invoke.to_string(),
                         write(&row)?
-                    ],
-                )?;
+                    ])?;
                 if effect == Effect::PowerOff {
                     machine.boot = None;
                     interrupt(tx, &subject, now)?;
@@ -520,11 +513,10 @@ impl Driver for Sim {
             .store
             .read(move |tx| {
                 let text: Option<String> = tx
-                    .query_row(
+                    .prepare_cached(
                         "SELECT data FROM commands WHERE instance = ?1 AND invoke = ?2",
-                        params![key.0, key.1],
-                        |row| row.get(0),
-                    )
+                    )?
+                    .query_row(params![key.0, key.1], |row| row.get(0))
                     .optional()?;
                 text.map(|text| read::<Command>(&text)).transpose()
             })
@@ -569,10 +561,8 @@ impl Driver for Sim {
                     ..interrupted(started_at, now)
                 },
             };
-            tx.execute(
-                "UPDATE commands SET data = ?3 WHERE instance = ?1 AND invoke = ?2",
-                params![subject, invoke, write(&row)?],
-            )?;
+            tx.prepare_cached("UPDATE commands SET data = ?3 WHERE instance = ?1 AND invoke = ?2")?
+                .execute(params![subject, invoke, write(&row)?])?;
             Ok(())
         })
         .await
@@ -610,11 +600,8 @@ impl Driver for Sim {
         let commit = self
             .change(id, move |tx, machine| {
                 let known: Option<String> = tx
-                    .query_row(
-                        "SELECT data FROM commits WHERE instance = ?1 AND id = ?2",
-                        params![subject.to_string(), commit_id],
-                        |row| row.get(0),
-                    )
+                    .prepare_cached("SELECT data FROM commits WHERE instance = ?1 AND id = ?2")?
+                    .query_row(params![subject.to_string(), commit_id], |row| row.get(0))
                     .optional()?;
                 if let Some(text) = known {
                     return Ok(read(&text)?);
@@ -630,14 +617,12 @@ impl Driver for Sim {
                             message: format!("{error}"),
                             hint: None,
                         })?;
-                tx.execute(
-                    "INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)",
-                    params![
+                tx.prepare_cached("INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)")?
+                    .execute(params![
                         machine.spec.region.to_string(),
                         layer.to_string(),
                         1_i64 << 20
-                    ],
-                )?;
+                    ])?;
                 let mut layers = machine.layers.clone();
                 layers.push(layer);
                 if !live {
@@ -648,10 +633,8 @@ impl Driver for Sim {
                     size_bytes: GIB,
                     live,
                 };
-                tx.execute(
-                    "INSERT INTO commits VALUES (?1, ?2, ?3)",
-                    params![subject.to_string(), commit_id, write(&commit)?],
-                )?;
+                tx.prepare_cached("INSERT INTO commits VALUES (?1, ?2, ?3)")?
+                    .execute(params![subject.to_string(), commit_id, write(&commit)?])?;
                 Ok(commit)
             })
             .await?;
@@ -670,10 +653,8 @@ impl Driver for Sim {
             .write(move |tx| {
                 for layer in &layers {
                     let size = need_layer(tx, &from, layer)?;
-                    tx.execute(
-                        "INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)",
-                        params![to.to_string(), layer.to_string(), size],
-                    )?;
+                    tx.prepare_cached("INSERT OR IGNORE INTO layers VALUES (?1, ?2, ?3)")?
+                        .execute(params![to.to_string(), layer.to_string(), size])?;
                 }
                 Ok::<_, Problematic>(())
             })
@@ -690,10 +671,8 @@ impl Driver for Sim {
         self.store
             .write(move |tx| {
                 for layer in &layers {
-                    tx.execute(
-                        "DELETE FROM layers WHERE region = ?1 AND id = ?2",
-                        params![region, layer.to_string()],
-                    )?;
+                    tx.prepare_cached("DELETE FROM layers WHERE region = ?1 AND id = ?2")?
+                        .execute(params![region, layer.to_string()])?;
                 }
                 Ok::<_, StoreError>(())
             })
@@ -745,10 +724,8 @@ impl Driver for Sim {
                     .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                     .collect::<Result<_, _>>()?;
                 for layer in found.iter().filter(|layer| !layers.contains(layer)) {
-                    tx.execute(
-                        "DELETE FROM layers WHERE region = ?1 AND id = ?2",
-                        params![layer.0, layer.1],
-                    )?;
+                    tx.prepare_cached("DELETE FROM layers WHERE region = ?1 AND id = ?2")?
+                        .execute(params![layer.0, layer.1])?;
                 }
                 Ok::<_, StoreError>(())
             })
@@ -763,11 +740,10 @@ fn need_layer(
     layer: &LayerId,
 ) -> Result<i64, Problematic> {
     let size: Option<i64> = tx
-        .query_row(
-            "SELECT size FROM layers WHERE region = ?1 AND id = ?2",
-            params![region.to_string(), layer.to_string()],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT size FROM layers WHERE region = ?1 AND id = ?2")?
+        .query_row(params![region.to_string(), layer.to_string()], |row| {
+            row.get(0)
+        })
         .optional()?;
     size.ok_or_else(|| {
         DriverError::NoLayer {

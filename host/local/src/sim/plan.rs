@@ -210,22 +210,20 @@ pub(super) fn load(tx: &Transaction<'_>) -> Result<SimPlan, StoreError> {
 }
 
 pub(super) fn keep(tx: &Transaction<'_>, plan: &SimPlan) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT OR REPLACE INTO settings VALUES (?1, ?2)",
-        params![PLAN, write(plan)?],
-    )?;
+    tx.prepare_cached("INSERT OR REPLACE INTO settings VALUES (?1, ?2)")?
+        .execute(params![PLAN, write(plan)?])?;
     Ok(())
 }
 
 /// Two numbers from 0 to 1, which follow from the seed and from how many were drawn.
 pub(super) fn luck(tx: &Transaction<'_>) -> Result<(f64, f64), StoreError> {
-    let drawn: i64 = tx.query_row(
-        "INSERT INTO settings VALUES ('drawn', '1')
+    let drawn: i64 = tx
+        .prepare_cached(
+            "INSERT INTO settings VALUES ('drawn', '1')
          ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
          RETURNING CAST(value AS INTEGER)",
-        [],
-        |row| row.get(0),
-    )?;
+        )?
+        .query_row([], |row| row.get(0))?;
     let seed = load(tx)?.seed;
     let hash = blake3::hash(format!("{seed} {drawn}").as_bytes());
     let share = |at: usize| {

@@ -57,10 +57,8 @@ pub(crate) fn loose(tx: &Transaction<'_>) -> Result<Vec<Place>, StoreError> {
 
 /// Notes that a layer has been removed.
 pub(crate) fn removed(tx: &Transaction<'_>, place: &Place) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM loose WHERE region = ?1 AND layer = ?2",
-        params![place.0.as_str(), place.1.as_str()],
-    )?;
+    tx.prepare_cached("DELETE FROM loose WHERE region = ?1 AND layer = ?2")?
+        .execute(params![place.0.as_str(), place.1.as_str()])?;
     Ok(())
 }
 

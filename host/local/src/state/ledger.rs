@@ -51,20 +51,20 @@ pub(crate) fn open(
     entry: &Opened<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.execute(
+    tx.prepare_cached(
         "INSERT INTO ledger (account, region, kind, resource, spec, quantity, price, since)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            entry.account.as_str(),
-            entry.region.as_str(),
-            entry.kind,
-            entry.resource,
-            entry.spec,
-            entry.quantity,
-            entry.price.cast_signed(),
-            now.to_string()
-        ],
-    )?;
+    )?
+    .execute(params![
+        entry.account.as_str(),
+        entry.region.as_str(),
+        entry.kind,
+        entry.resource,
+        entry.spec,
+        entry.quantity,
+        entry.price.cast_signed(),
+        now.to_string()
+    ])?;
     Ok(())
 }
 
@@ -73,10 +73,8 @@ pub(crate) fn close(
     resource: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE ledger SET until = ?2 WHERE resource = ?1 AND until IS NULL",
-        params![resource, now.to_string()],
-    )?;
+    tx.prepare_cached("UPDATE ledger SET until = ?2 WHERE resource = ?1 AND until IS NULL")?
+        .execute(params![resource, now.to_string()])?;
     Ok(())
 }
 

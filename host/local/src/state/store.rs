@@ -2,9 +2,11 @@
 //! a closure and waits for the answer.
 //!
 //! Used by [`crate::cloud`], the actions, the jobs and the sim driver (with a file
-//! of its own). A closure is one transaction: it is kept as a whole or not at all,
-//! and must be short, because all others wait for it. A killed server loses nothing
-//! that was kept. A power cut may lose the last moments (`synchronous = NORMAL`), in
+//! of its own). A closure is kept as a whole or not at all, and must be short, because
+//! all others wait for it. Those that wait at the same time share a commit, each in a
+//! savepoint of its own, and nobody is answered before it: what many builds ask at
+//! once costs few commits. A killed server loses nothing
+//! that was answered. A power cut may lose the last moments (`synchronous = NORMAL`), in
 //! which the instances of this machine died too; the file stays sound. A
 //! connection behind a mutex on the blocking pool was the alternative: there,
 //! hundreds of requests would hold hundreds of threads.
@@ -12,7 +14,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
-use darkroom_failpoint::elsewhere::Work;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -58,7 +59,19 @@ pub enum StoreError {
     Closed,
 }
 
-type Task = Box<dyn FnOnce(&mut Connection) + Send>;
+/// What somebody wants to be done; it gives the answer that waits for the commit.
+type Work = Box<dyn FnOnce(Result<&Transaction<'_>, StoreError>) -> Answer + Send>;
+
+/// Tells whoever waits what came of the work, now that it is kept, or why it isn't.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
+
+struct Task {
+    writes: bool,
+    work: Work,
+}
+
+/// How many tasks are kept in one commit, at most.
+const MOST: usize = 64;
 
 /// A handle to the thread that owns the file. The thread ends with the last one.
 #[derive(Clone)]
@@ -85,8 +98,10 @@ impl Store {
         std::thread::Builder::new()
             .name("cloud-state".to_owned())
             .spawn(move || {
-                for task in queue {
-                    task(&mut connection);
+                while let Ok(first) = queue.recv() {
+                    let rest = queue.try_iter().take(MOST - 1);
+                    let tasks = std::iter::once(first).chain(rest).collect();
+                    serve(&mut connection, tasks);
                 }
             })
             .map_err(|_| StoreError::Closed)?;
@@ -118,13 +133,8 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.on_thread(move |connection| {
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(StoreError::Sql)?;
-            let value = work(&transaction)?;
-            transaction.commit().map_err(StoreError::Sql)?;
-            Ok(value)
+        self.on_thread(true, move |transaction| {
+            in_savepoint(transaction, || work(transaction))
         })
         .await
     }
@@ -138,29 +148,30 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.on_thread(move |connection| {
-            let transaction = connection.transaction().map_err(StoreError::Sql)?;
-            work(&transaction)
-        })
-        .await
+        self.on_thread(false, work).await
     }
 
     async fn on_thread<T, E>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        writes: bool,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (give, take) = oneshot::channel();
-        let elsewhere = Work::begin();
-        let task: Task = Box::new(move |connection| {
-            // Nobody may wait any more: the change is made all the same.
-            drop(give.send(work(connection)));
-            drop(elsewhere);
+        let elsewhere = darkroom_failpoint::elsewhere::Work::begin();
+        let work: Work = Box::new(move |transaction| {
+            let done = transaction.map_err(E::from).and_then(work);
+            Box::new(move |kept| {
+                let done = done.and_then(|value| kept.map(|()| value).map_err(E::from));
+                // Nobody may wait any more: the change is made all the same.
+                drop(give.send(done));
+                drop(elsewhere);
+            })
         });
-        if self.tasks.send(task).is_err() {
+        if self.tasks.send(Task { writes, work }).is_err() {
             return Err(StoreError::Closed.into());
         }
         match take.await {
@@ -168,6 +179,62 @@ impl Store {
             Err(_) => Err(StoreError::Closed.into()),
         }
     }
+}
+
+/// Does what many wait for in one transaction, each as a whole or not at all, and
+/// answers when it is kept.
+fn serve(connection: &mut Connection, tasks: Vec<Task>) {
+    let behavior = if tasks.iter().any(|task| task.writes) {
+        TransactionBehavior::Immediate
+    } else {
+        TransactionBehavior::Deferred
+    };
+    let (answers, kept): (Vec<Answer>, _) = match connection.transaction_with_behavior(behavior) {
+        Ok(transaction) => {
+            let work = |task: Task| (task.work)(Ok(&transaction));
+            let answers = tasks.into_iter().map(work).collect();
+            (answers, transaction.commit())
+        }
+        Err(error) => {
+            let work = |task: Task| (task.work)(Err(StoreError::Sql(again(&error))));
+            (tasks.into_iter().map(work).collect(), Err(error))
+        }
+    };
+    for answer in answers {
+        let kept = kept.as_ref().map(|()| ());
+        answer(kept.map_err(|error| StoreError::Sql(again(error))));
+    }
+}
+
+/// The same error for one more of those who wait.
+fn again(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, text) => {
+            rusqlite::Error::SqliteFailure(*code, text.clone())
+        }
+        other => {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
+            rusqlite::Error::SqliteFailure(code, Some(other.to_string()))
+        }
+    }
+}
+
+/// Does all of `work` or nothing of it, whatever else is in the transaction.
+fn in_savepoint<T, E: From<StoreError>>(
+    transaction: &Transaction<'_>,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let mark = |statement: &str| {
+        let mut statement = transaction.prepare_cached(statement)?;
+        statement.execute([]).map(drop)
+    };
+    mark("SAVEPOINT one").map_err(StoreError::Sql)?;
+    let done = work();
+    if done.is_err() {
+        mark("ROLLBACK TO one").map_err(StoreError::Sql)?;
+    }
+    mark("RELEASE one").map_err(StoreError::Sql)?;
+    done
 }
 
 /// Makes the file, if it is missing, so that only its owner can read it. SQLite gives
@@ -190,7 +257,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(())
 }
 
@@ -242,6 +309,42 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(count, 0);
+    }
+
+    #[tokio::test]
+    async fn who_shares_a_commit_with_a_refused_one_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("x"), ONE).unwrap();
+        // The thread is busy until all the others wait for it.
+        let (go, wait) = mpsc::channel::<()>();
+        let first = store.read(move |_| {
+            wait.recv().unwrap();
+            Ok::<_, StoreError>(())
+        });
+        let each = (0..200_i64).map(|number| {
+            store.write(move |tx| {
+                tx.execute("INSERT INTO t VALUES (?1)", [number])?;
+                if number % 3 == 0 {
+                    Err(StoreError::Closed)
+                } else {
+                    Ok(number)
+                }
+            })
+        });
+        let all = futures::future::join_all(each);
+        let (first, answers, ()) = futures::join!(first, all, async { go.send(()).unwrap() });
+        first.unwrap();
+        let kept: Vec<i64> = answers.into_iter().flatten().collect();
+        let found: Vec<i64> = store
+            .read(|tx| {
+                let mut query = tx.prepare("SELECT n FROM t ORDER BY n")?;
+                let rows = query.query_map([], |row| row.get(0))?;
+                Ok::<_, StoreError>(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+            .unwrap();
+        assert_eq!(found, kept);
+        assert_eq!(kept.len(), 133);
     }
 
     #[test]

@@ -30,16 +30,15 @@ pub(crate) fn key(account: &AccountId, action: &str, token: &str) -> TokenKey {
 /// Looks a token up.
 pub(crate) fn find(tx: &Transaction<'_>, key: &TokenKey) -> Result<Option<Known>, StoreError> {
     let found = tx
-        .query_row(
+        .prepare_cached(
             "SELECT digest, response FROM tokens WHERE account = ?1 AND action = ?2 AND token = ?3",
-            params![key.account, key.action, key.token],
-            |row| {
-                Ok(Known {
-                    digest: row.get(0)?,
-                    response: row.get(1)?,
-                })
-            },
-        )
+        )?
+        .query_row(params![key.account, key.action, key.token], |row| {
+            Ok(Known {
+                digest: row.get(0)?,
+                response: row.get(1)?,
+            })
+        })
         .optional()?;
     Ok(found)
 }
@@ -53,17 +52,18 @@ pub(crate) fn keep(
     response: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let changed = tx.execute(
-        "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-        params![
+    let changed = tx
+        .prepare_cached(
+            "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
             key.account,
             key.action,
             key.token,
             digest,
             response,
             now.to_string()
-        ],
-    )?;
+        ])?;
     Ok(changed == 1)
 }
 
@@ -73,19 +73,17 @@ pub(crate) fn answer(
     key: &TokenKey,
     response: &str,
 ) -> Result<(), StoreError> {
-    tx.execute(
+    tx.prepare_cached(
         "UPDATE tokens SET response = ?4 WHERE account = ?1 AND action = ?2 AND token = ?3",
-        params![key.account, key.action, key.token, response],
-    )?;
+    )?
+    .execute(params![key.account, key.action, key.token, response])?;
     Ok(())
 }
 
 /// Forgets a token.
 pub(crate) fn forget(tx: &Transaction<'_>, key: &TokenKey) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM tokens WHERE account = ?1 AND action = ?2 AND token = ?3",
-        params![key.account, key.action, key.token],
-    )?;
+    tx.prepare_cached("DELETE FROM tokens WHERE account = ?1 AND action = ?2 AND token = ?3")?
+        .execute(params![key.account, key.action, key.token])?;
     Ok(())
 }
 
