@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use darkroom_ecs::action::InstanceStatus;
 use darkroom_ecs::id::{AccountId, InstanceId};
@@ -88,6 +89,8 @@ pub(crate) struct Cloud {
     /// Held for reading between making a layer and writing down who needs it, for
     /// writing while layers are removed.
     pub(crate) layers: RwLock<()>,
+    /// Whether a sweep of layers waits for its turn.
+    pub(crate) sweep_waits: AtomicBool,
     /// What goes wrong on purpose.
     pub(crate) faults: FaultPlans,
     /// A job has ended or reached another phase.
@@ -119,6 +122,7 @@ impl Cloud {
             accounts,
             range,
             layers: RwLock::new(()),
+            sweep_waits: AtomicBool::new(false),
             faults,
             changed: Notify::new(),
             release_set: Notify::new(),

@@ -14,6 +14,7 @@ use super::words::{maybe_seconds, seconds};
 use super::{Context, Serve, in_region, instance};
 use crate::driver::{Agent, Observed};
 use crate::fault::Fault;
+use crate::state::lookup::{self, Look};
 use crate::state::rows::{self, DiskRow, InstanceRow};
 use crate::state::store::StoreError;
 
@@ -32,13 +33,11 @@ impl Serve for DescribeCloudAssistantStatus {
             ));
         }
         let (region, account) = (self.region_id.clone(), cx.account.clone());
+        let look = Look::default().ids(&self.instance_id);
         let mut found = cx
             .cloud
             .store
-            .read(move |tx| {
-                let instances = rows::list::<InstanceRow>(tx, &region, Some(&account))?;
-                Ok::<_, StoreError>(instances)
-            })
+            .read(move |tx| lookup::find::<InstanceRow>(tx, &region, Some(&account), &look))
             .await?;
         let windows = self
             .os_type

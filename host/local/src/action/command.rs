@@ -9,7 +9,7 @@ use darkroom_ecs::action::{
     CommandType, ContentEncoding, DescribeInvocationResults, DescribeInvocationResultsResponse,
     DescribeInvocations, DescribeInvocationsResponse, InstanceStatus, Invocation, InvocationPage,
     InvocationResult, InvocationResults, InvocationStatus, Invocations, InvokeInstance,
-    InvokeInstances, RunCommand, RunCommandResponse, StopInvocation, StopInvocationResponse,
+    InvokeInstances, RunCommand, RunCommandResponse, StopInvocation, StopInvocationResponse, Tag,
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{AccountId, InstanceId, InvokeId, RegionId};
@@ -24,6 +24,7 @@ use crate::fault::Fault;
 use crate::jobs::command::{States, decode, deliver};
 use crate::jobs::{self, Trouble};
 use crate::state::jobs::{self as job_rows, Task};
+use crate::state::lookup::{self, Look};
 use crate::state::rows::{self, Execution, InstanceRow, InvocationRow, Placed};
 
 /// A command as base64, at most.
@@ -346,17 +347,19 @@ fn encode(bytes: &[u8], encoding: &ContentEncoding) -> String {
     }
 }
 
-/// The account's commands in a region, the newest first, or the one of an id.
+/// The account's commands in a region that may be those asked for, the newest first.
 async fn list(
     cx: &Context,
     region: &RegionId,
     id: Option<&InvokeId>,
+    tags: &[Tag],
 ) -> Result<Vec<Placed<InvocationRow>>, Fault> {
-    let (region, account, id) = (region.clone(), cx.account.clone(), id.cloned());
+    let (region, account) = (region.clone(), cx.account.clone());
+    let look = Look::default().ids(id).tags(tags);
     Ok(cx
         .cloud
         .store
-        .read(move |tx| rows::own(tx, &region, &account, id.as_ref().map(InvokeId::as_str)))
+        .read(move |tx| lookup::find(tx, &region, Some(&account), &look))
         .await?)
 }
 
@@ -380,7 +383,7 @@ impl Serve for DescribeInvocations {
             if self.invoke_id.is_none() && self.invoke_status.as_deref() == Some(RUNNING) {
                 list_running(cx, &self.region_id).await?
             } else {
-                list(cx, &self.region_id, self.invoke_id.as_ref()).await?
+                list(cx, &self.region_id, self.invoke_id.as_ref(), &self.tag).await?
             };
         found.retain(|placed| {
             let row = &placed.row;
@@ -496,7 +499,7 @@ fn invocation(asked: &DescribeInvocations, row: InvocationRow, states: &States) 
 
 impl Serve for DescribeInvocationResults {
     async fn serve(self, cx: &Context) -> Result<DescribeInvocationResultsResponse, Fault> {
-        let mut found = list(cx, &self.region_id, self.invoke_id.as_ref()).await?;
+        let mut found = list(cx, &self.region_id, self.invoke_id.as_ref(), &self.tag).await?;
         found.retain(|placed| {
             let row = &placed.row;
             self.command_id.as_ref().is_none_or(|id| *id == row.command)

@@ -7,7 +7,8 @@ use super::page::{self, Paging};
 use super::words::{fits, seconds, shown_tags, tagged};
 use super::{Context, Serve};
 use crate::fault::Fault;
-use crate::state::rows::{self, DiskRow};
+use crate::state::lookup::{self, Look};
+use crate::state::rows::DiskRow;
 
 impl Serve for DescribeDisks {
     async fn serve(self, cx: &Context) -> Result<DescribeDisksResponse, Fault> {
@@ -18,10 +19,17 @@ impl Serve for DescribeDisks {
             return Err(Fault::dry_run());
         }
         let (region, account) = (self.region_id.clone(), cx.account.clone());
+        let look = Look::default()
+            .ids(self.disk_ids.iter().flat_map(|list| &list.0))
+            .tags(&self.tag)
+            .key(
+                "instance",
+                self.instance_id.as_ref().map(ToString::to_string),
+            );
         let mut found = cx
             .cloud
             .store
-            .read(move |tx| rows::list::<DiskRow>(tx, &region, Some(&account)))
+            .read(move |tx| lookup::find::<DiskRow>(tx, &region, Some(&account), &look))
             .await?;
         found.retain(|placed| wanted(&self, &placed.row));
         let paging = Paging {

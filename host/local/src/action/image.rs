@@ -21,6 +21,7 @@ use crate::driver::{Base, DriverError};
 use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Task};
+use crate::state::lookup::{self, Look};
 use crate::state::rows::{self, ImageRow, InstanceRow, Part, Placed, SYSTEM_DEVICE, System};
 use crate::state::store::StoreError;
 use crate::state::{layers, ledger};
@@ -119,9 +120,8 @@ pub(super) async fn ensure_public(cx: &Context, region: &RegionId) -> Result<(),
     let known = cx
         .cloud
         .store
-        .read(move |tx| rows::list::<ImageRow>(tx, &place, None))
+        .read(move |tx| rows::public::<ImageRow>(tx, &place))
         .await?;
-    let public = |placed: &&Placed<ImageRow>| placed.row.account.is_none();
     let offered = |row: &ImageRow| {
         bases
             .iter()
@@ -130,7 +130,6 @@ pub(super) async fn ensure_public(cx: &Context, region: &RegionId) -> Result<(),
     // One that was used stays, with its layers, when the base has gone.
     let stale: Vec<String> = known
         .iter()
-        .filter(public)
         .filter(|placed| placed.row.layers.is_empty() && !offered(&placed.row))
         .map(|placed| placed.row.key.clone())
         .collect();
@@ -138,7 +137,7 @@ pub(super) async fn ensure_public(cx: &Context, region: &RegionId) -> Result<(),
         .iter()
         .filter(|base| {
             let same = |placed: &Placed<ImageRow>| placed.row.base.as_ref() == Some(&base.digest);
-            !known.iter().filter(public).any(same)
+            !known.iter().any(same)
         })
         .cloned()
         .collect();
@@ -260,14 +259,25 @@ pub(super) async fn resolve(
         .await
 }
 
-/// The images that the account sees in a region, the newest first.
-async fn visible(cx: &Context, region: &RegionId) -> Result<Vec<Placed<ImageRow>>, Fault> {
+/// Whether an instance was made of an image.
+fn in_use(tx: &Transaction<'_>, row: &ImageRow) -> Result<bool, StoreError> {
+    let image = lookup::image_of(&row.region, &row.id.as_str());
+    lookup::any::<InstanceRow>(tx, "image", &image)
+}
+
+/// The images that the account sees in a region and that may be those looked for, the
+/// newest first.
+async fn visible(
+    cx: &Context,
+    region: &RegionId,
+    look: Look,
+) -> Result<Vec<Placed<ImageRow>>, Fault> {
     ensure_public(cx, region).await?;
     let (account, region) = (cx.account.clone(), region.clone());
     let mut found = cx
         .cloud
         .store
-        .read(move |tx| rows::list::<ImageRow>(tx, &region, None))
+        .read(move |tx| lookup::find::<ImageRow>(tx, &region, None, &look))
         .await?;
     found.retain(|placed| sees(&account, &placed.row));
     Ok(found)
@@ -280,7 +290,8 @@ pub(super) async fn newest(
     region: &RegionId,
     family: &str,
 ) -> Result<Option<ImageRow>, Fault> {
-    let mut found = visible(cx, region).await?;
+    let look = Look::default().key("family", Some(family.to_owned()));
+    let mut found = visible(cx, region, look).await?;
     found.retain(|placed| {
         placed.row.family == family && placed.row.status == ImageStatus::Available
     });
@@ -297,22 +308,13 @@ impl Serve for DescribeImages {
         if self.dry_run == Some(true) {
             return Err(Fault::dry_run());
         }
-        let place = self.region_id.clone();
-        let used = cx
-            .cloud
-            .store
-            .read(move |tx| rows::list::<InstanceRow>(tx, &place, None))
-            .await?;
-        let in_use = |row: &ImageRow| used.iter().any(|placed| placed.row.image == row.id);
-        let mut found = visible(cx, &self.region_id).await?;
-        found.retain(|placed| {
-            let usage = if in_use(&placed.row) {
-                "instance"
-            } else {
-                "none"
-            };
-            wanted(&self, cx, &placed.row) && self.usage.as_ref().is_none_or(|asked| asked == usage)
-        });
+        let mut found = visible(cx, &self.region_id, narrow(&self)).await?;
+        found.retain(|placed| wanted(&self, cx, &placed.row));
+        if let Some(asked) = self.usage.as_deref() {
+            let used = usages(cx, found).await?;
+            let fit = used.into_iter().filter(|(_, usage)| *usage == asked);
+            found = fit.map(|(placed, _)| placed).collect();
+        }
         let paging = Paging {
             number: self.page_number,
             size: self.page_size,
@@ -320,10 +322,10 @@ impl Serve for DescribeImages {
             ..Paging::default()
         };
         let page = page::cut(found, &paging)?;
-        let shown = page.rows.into_iter().map(|row| {
-            let usage = if in_use(&row) { "instance" } else { "none" };
-            shown(row, cx, usage)
-        });
+        // The places have done their part.
+        let rows = page.rows.into_iter().map(|row| Placed { seq: 0, row });
+        let with_usage = usages(cx, rows.collect()).await?.into_iter();
+        let shown = with_usage.map(|(placed, usage)| shown(placed.row, cx, usage));
         Ok(DescribeImagesResponse {
             images: Images {
                 image: shown.collect(),
@@ -335,6 +337,34 @@ impl Serve for DescribeImages {
             ..DescribeImagesResponse::default()
         })
     }
+}
+
+/// What of a request narrows the list down.
+fn narrow(asked: &DescribeImages) -> Look {
+    let ids = asked.image_id.iter().flat_map(|ids| &ids.0);
+    // A public image's row has its region before its id.
+    let ids = ids.flat_map(|id| [id.to_string(), public_key(&asked.region_id, id.as_str())]);
+    let name = asked.image_name.clone().filter(|name| !name.contains('*'));
+    let look = Look::default().ids(ids).tags(&asked.tag);
+    look.key("name", name)
+        .key("family", asked.image_family.clone())
+}
+
+/// Images with the word for who uses them.
+async fn usages(
+    cx: &Context,
+    images: Vec<Placed<ImageRow>>,
+) -> Result<Vec<(Placed<ImageRow>, &'static str)>, StoreError> {
+    cx.cloud
+        .store
+        .read(move |tx| {
+            let with = |placed: Placed<ImageRow>| {
+                let used = in_use(tx, &placed.row)?;
+                Ok((placed, if used { "instance" } else { "none" }))
+            };
+            images.into_iter().map(with).collect()
+        })
+        .await
 }
 
 fn alias(cx: &Context, row: &ImageRow) -> &'static str {
@@ -457,7 +487,8 @@ pub(super) fn check_name(
             format!("The specified ImageName '{name}' is wrongly formed."),
         ));
     }
-    let known = rows::list::<ImageRow>(tx, region, Some(account))?;
+    let look = Look::default().key("name", Some(name.to_owned()));
+    let known = lookup::find::<ImageRow>(tx, region, Some(account), &look)?;
     let taken = known
         .iter()
         .any(|placed| placed.row.name == name && Some(&placed.row.id) != except);
@@ -586,8 +617,7 @@ fn check_deletable(tx: &Transaction<'_>, row: &ImageRow, force: bool) -> Result<
             "The image has been shared with other accounts: cancel the sharing first.",
         ));
     }
-    let instances = rows::list::<InstanceRow>(tx, &row.region, None)?;
-    if !force && instances.iter().any(|placed| placed.row.image == row.id) {
+    if !force && in_use(tx, row)? {
         return Err(Fault::forbidden(
             ErrorCode::ImageUsingByInstance,
             "The image is used by an instance: set Force to delete it all the same.",
@@ -598,7 +628,7 @@ fn check_deletable(tx: &Transaction<'_>, row: &ImageRow, force: bool) -> Result<
 
 /// Whether a copy of this image, or to this image, goes on.
 fn copied_now(tx: &Transaction<'_>, id: &ImageId) -> Result<bool, StoreError> {
-    let jobs = job_rows::all(tx)?;
+    let jobs = job_rows::copies(tx)?;
     Ok(jobs.iter().any(|(_, job)| {
         matches!(&job.task, Task::Copy { source, image, .. } if source == id || image == id)
     }))

@@ -73,7 +73,7 @@ fn source(
             ),
         ));
     }
-    let jobs = job_rows::all(tx)?;
+    let jobs = job_rows::copies(tx)?;
     let same = jobs.iter().any(|(_, job)| {
         matches!(&job.task, Task::Copy { source, to: region, .. } if *source == row.id && region == to)
     });

@@ -19,6 +19,7 @@ use crate::driver::Observed;
 use crate::fault::Fault;
 use crate::jobs::{self, promise_delete};
 use crate::state::jobs::{self as job_rows, Job, Task};
+use crate::state::lookup::{self, Look};
 use crate::state::rows::{self, InstanceRow, Placed};
 
 /// A release time must be this far ahead.
@@ -113,10 +114,26 @@ impl Serve for DescribeInstances {
 /// The rows that a request asks for, whatever their status.
 async fn list(cx: &Context, asked: &DescribeInstances) -> Result<Vec<Placed<InstanceRow>>, Fault> {
     let (region, account) = (asked.region_id.clone(), cx.account.clone());
+    let image = asked.image_id.as_ref();
+    let look = Look::default()
+        .ids(asked.instance_ids.iter().flat_map(|list| &list.0))
+        .tags(&asked.tag)
+        .key(
+            "vswitch",
+            asked.vswitch_id.as_ref().map(ToString::to_string),
+        )
+        .key(
+            "group",
+            asked.security_group_id.as_ref().map(ToString::to_string),
+        )
+        .key(
+            "image",
+            image.map(|id| lookup::image_of(&asked.region_id, &id.as_str())),
+        );
     let mut found = cx
         .cloud
         .store
-        .read(move |tx| rows::list::<InstanceRow>(tx, &region, Some(&account)))
+        .read(move |tx| lookup::find::<InstanceRow>(tx, &region, Some(&account), &look))
         .await?;
     found.retain(|placed| {
         let row = &placed.row;

@@ -16,6 +16,7 @@ use super::{Context, Serve};
 use crate::catalogue;
 use crate::fault::Fault;
 use crate::network::VSWITCH_BITS;
+use crate::state::lookup;
 use crate::state::rows::{self, InstanceRow, SecurityGroupRow, VSwitchRow, VpcRow};
 use crate::state::store::StoreError;
 
@@ -110,18 +111,33 @@ fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fau
     Ok(rows::put(tx, &group)?)
 }
 
+/// Parts of a network with the number of their instances.
+async fn counted<R: Send + 'static>(
+    cx: &Context,
+    rows: Vec<R>,
+    key: &'static str,
+    id: fn(&R) -> String,
+) -> Result<Vec<(R, usize)>, StoreError> {
+    cx.cloud
+        .store
+        .read(move |tx| {
+            let with = |row| {
+                let count = lookup::count::<InstanceRow>(tx, key, &id(&row))?;
+                Ok((row, count))
+            };
+            rows.into_iter().map(with).collect()
+        })
+        .await
+}
+
 impl Serve for DescribeVSwitches {
     async fn serve(self, cx: &Context) -> Result<DescribeVSwitchesResponse, Fault> {
         ensure(cx, &self.region_id).await?;
         let (region, account) = (self.region_id.clone(), cx.account.clone());
-        let (found, instances) = cx
+        let found = cx
             .cloud
             .store
-            .read(move |tx| {
-                let switches = rows::list::<VSwitchRow>(tx, &region, Some(&account))?;
-                let instances = rows::list::<InstanceRow>(tx, &region, Some(&account))?;
-                Ok::<_, StoreError>((switches, instances))
-            })
+            .read(move |tx| rows::list::<VSwitchRow>(tx, &region, Some(&account)))
             .await?;
         let wanted = found.into_iter().filter(|placed| {
             let row = &placed.row;
@@ -141,25 +157,22 @@ impl Serve for DescribeVSwitches {
         let mut wanted: Vec<_> = wanted.collect();
         wanted.sort_by_key(|placed| placed.seq);
         let page = page::cut(wanted, &paging)?;
-        let shown = page.rows.into_iter().map(|row| {
-            let used = instances
-                .iter()
-                .filter(|placed| placed.row.vswitch == row.id)
-                .count();
-            VSwitch {
-                vswitch_id: row.id,
-                vswitch_name: row.name,
-                vpc_id: row.vpc,
-                zone_id: row.zone,
-                cidr_block: row.range.to_string(),
-                is_default: row.default,
-                status: "Available".to_owned(),
-                available_ip_address_count: u64::try_from(row.range.hosts().count() - used)
-                    .unwrap_or_default(),
-                description: row.description,
-                creation_time: seconds(row.created_at),
-                tags: vpc_tags(&row.tags),
-            }
+        let counted = counted(cx, page.rows, "vswitch", |row| row.id.to_string()).await?;
+        let shown = counted.into_iter().map(|(row, used)| VSwitch {
+            vswitch_id: row.id,
+            vswitch_name: row.name,
+            vpc_id: row.vpc,
+            zone_id: row.zone,
+            cidr_block: row.range.to_string(),
+            is_default: row.default,
+            status: "Available".to_owned(),
+            available_ip_address_count: {
+                let hosts = row.range.hosts().count();
+                u64::try_from(hosts.saturating_sub(used)).unwrap_or_default()
+            },
+            description: row.description,
+            creation_time: seconds(row.created_at),
+            tags: vpc_tags(&row.tags),
         });
         Ok(DescribeVSwitchesResponse {
             vswitches: VSwitches {
@@ -180,14 +193,10 @@ impl Serve for DescribeSecurityGroups {
         }
         ensure(cx, &self.region_id).await?;
         let (region, account) = (self.region_id.clone(), cx.account.clone());
-        let (mut found, instances) = cx
+        let mut found = cx
             .cloud
             .store
-            .read(move |tx| {
-                let groups = rows::list::<SecurityGroupRow>(tx, &region, Some(&account))?;
-                let instances = rows::list::<InstanceRow>(tx, &region, Some(&account))?;
-                Ok::<_, StoreError>((groups, instances))
-            })
+            .read(move |tx| rows::list::<SecurityGroupRow>(tx, &region, Some(&account)))
             .await?;
         found.retain(|placed| {
             let row = &placed.row;
@@ -217,20 +226,16 @@ impl Serve for DescribeSecurityGroups {
             most: 100,
         };
         let page = page::cut(found, &paging)?;
-        let shown = page.rows.into_iter().map(|row| {
-            let members = instances
-                .iter()
-                .filter(|placed| placed.row.security_groups.contains(&row.id));
-            SecurityGroup {
-                ecs_count: u32::try_from(members.count()).unwrap_or(u32::MAX),
-                security_group_id: row.id,
-                security_group_name: row.name,
-                security_group_type: "normal".to_owned(),
-                vpc_id: row.vpc,
-                description: row.description,
-                creation_time: seconds(row.created_at),
-                tags: shown_tags(&row.tags),
-            }
+        let counted = counted(cx, page.rows, "group", |row| row.id.to_string()).await?;
+        let shown = counted.into_iter().map(|(row, members)| SecurityGroup {
+            ecs_count: u32::try_from(members).unwrap_or(u32::MAX),
+            security_group_id: row.id,
+            security_group_name: row.name,
+            security_group_type: "normal".to_owned(),
+            vpc_id: row.vpc,
+            description: row.description,
+            creation_time: seconds(row.created_at),
+            tags: shown_tags(&row.tags),
         });
         Ok(DescribeSecurityGroupsResponse {
             security_groups: SecurityGroups {

@@ -29,7 +29,7 @@ use crate::state::rows::{
     self, DiskRow, ImageRow, InstanceRow, Part, RowTag, SYSTEM_DEVICE, SecurityGroupRow, System,
     VSwitchRow,
 };
-use crate::state::{layers, ledger, quotas, stock};
+use crate::state::{layers, ledger, lookup, quotas, stock};
 
 /// How many instances an account may have in a region.
 const QUOTA: usize = 10_000;
@@ -339,9 +339,9 @@ fn reserve(
     }
     let size = disk_size(wish, image)?;
     let data = data_disk::plan(tx, cx, request, image)?;
-    let existing = rows::list::<InstanceRow>(tx, &request.region_id, Some(&cx.account))?;
+    let existing = rows::count::<InstanceRow>(tx, &request.region_id, &cx.account)?;
     let amount = usize::try_from(wish.amount).unwrap_or(usize::MAX);
-    if existing.len().saturating_add(amount) > QUOTA {
+    if existing.saturating_add(amount) > QUOTA {
         return Err(Fault::forbidden(
             ErrorCode::QuotaExceedElasticQuota,
             format!("No more than {QUOTA} instances are allowed in a region."),
@@ -358,14 +358,9 @@ fn reserve(
     if request.dry_run == Some(true) {
         return Err(Fault::dry_run());
     }
-    let used: Vec<Ipv4Addr> = existing
-        .iter()
-        .map(|placed| placed.row.private_ip)
-        .collect();
-    let mut free = switch
-        .range
-        .hosts()
-        .filter(|address| !used.contains(address));
+    let (region, range) = (&request.region_id, switch.range);
+    let free = lookup::free_addresses(tx, region, &cx.account, range, amount)?;
+    let mut free = free.into_iter();
     let mut specs = Vec::new();
     for _ in 0..wish.amount {
         let address = free.next().ok_or_else(|| {

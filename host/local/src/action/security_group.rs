@@ -18,6 +18,7 @@ use super::words::{is_name, new_id, row_tags};
 use super::{Context, Serve, Token, in_region};
 use crate::fault::Fault;
 use crate::state::ledger;
+use crate::state::lookup;
 use crate::state::rows::{self, InstanceRow, SecurityGroupRow};
 
 /// The account's group of this id in a region.
@@ -150,9 +151,7 @@ impl Serve for DeleteSecurityGroup {
             .store
             .write(move |tx| {
                 let row = mine(tx, &account, &self.region_id, &self.security_group_id)?;
-                let instances = rows::list::<InstanceRow>(tx, &row.region, Some(&account))?;
-                let uses = |instance: &InstanceRow| instance.security_groups.contains(&row.id);
-                if instances.iter().any(|placed| uses(&placed.row)) {
+                if lookup::any::<InstanceRow>(tx, "group", row.id.as_str())? {
                     return Err(Fault::forbidden(
                         ErrorCode::DependencyViolation,
                         format!("The security group {} still has instances.", row.id),

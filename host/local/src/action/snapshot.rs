@@ -1,6 +1,8 @@
 //! Snapshots of disks: make, list, delete. They outlive instances and images, and
 //! cost money until they are deleted.
 
+use std::collections::BTreeSet;
+
 use darkroom_ecs::action::{
     CreateSnapshot, CreateSnapshotResponse, DeleteSnapshot, DeleteSnapshotResponse,
     DescribeSnapshots, DescribeSnapshotsResponse, InstanceStatus, Snapshot, SnapshotStatus,
@@ -17,6 +19,7 @@ use super::{Context, Serve, Token};
 use crate::fault::Fault;
 use crate::jobs;
 use crate::state::jobs::{self as job_rows, Job, SnapshotPhase, Task};
+use crate::state::lookup::{self, Look};
 use crate::state::rows::{self, DiskRow, ImageRow, InstanceRow, Part, SnapshotRow};
 use crate::state::store::StoreError;
 use crate::state::{layers, ledger};
@@ -151,27 +154,42 @@ impl Serve for DescribeSnapshots {
             return Err(Fault::dry_run());
         }
         let (region, account) = (self.region_id.clone(), cx.account.clone());
-        let (mut found, images, disks) = cx
+        let look = Look::default()
+            .ids(self.snapshot_ids.iter().flat_map(|list| &list.0))
+            .tags(&self.tag);
+        let asked = self.instance_id.clone();
+        let (mut found, used, disks) = cx
             .cloud
             .store
             .read(move |tx| {
-                Ok::<_, StoreError>((
-                    rows::list::<SnapshotRow>(tx, &region, Some(&account))?,
-                    rows::list::<ImageRow>(tx, &region, Some(&account))?,
-                    rows::list::<DiskRow>(tx, &region, Some(&account))?,
-                ))
+                let found = lookup::find::<SnapshotRow>(tx, &region, Some(&account), &look)?;
+                let mut used = BTreeSet::new();
+                for placed in &found {
+                    let id = &placed.row.id;
+                    if lookup::any::<ImageRow>(tx, "snapshot", id.as_str())? {
+                        used.insert(id.clone());
+                    }
+                }
+                let of_instance = match asked {
+                    None => Vec::new(),
+                    Some(id) => {
+                        let look = Look::default().key("instance", Some(id.to_string()));
+                        lookup::find::<DiskRow>(tx, &region, Some(&account), &look)?
+                    }
+                };
+                let disks = of_instance.into_iter().map(|placed| placed.row.id);
+                Ok::<_, StoreError>((found, used, disks.collect::<Vec<_>>()))
             })
             .await?;
         let usage = |row: &SnapshotRow| {
-            let used = images
-                .iter()
-                .any(|placed| placed.row.snapshots().any(|one| *one == row.id));
-            if used { "image" } else { "none" }
+            if used.contains(&row.id) {
+                "image"
+            } else {
+                "none"
+            }
         };
         found.retain(|placed| {
             let row = &placed.row;
-            let disk = disks.iter().find(|disk| disk.row.id == row.disk);
-            let instance = disk.map(|disk| &disk.row.instance);
             let listed = self.snapshot_ids.as_ref();
             listed.is_none_or(|list| list.0.is_empty() || list.0.contains(&row.id))
                 && self
@@ -179,10 +197,7 @@ impl Serve for DescribeSnapshots {
                     .as_ref()
                     .is_none_or(|name| fits(name, &row.name))
                 && self.disk_id.as_ref().is_none_or(|id| *id == row.disk)
-                && self
-                    .instance_id
-                    .as_ref()
-                    .is_none_or(|id| Some(id) == instance)
+                && (self.instance_id.is_none() || disks.contains(&row.disk))
                 && self
                     .status
                     .as_ref()
@@ -255,11 +270,7 @@ impl Serve for DeleteSnapshot {
             .store
             .write(move |tx| {
                 let row = mine(tx, &account, &self.snapshot_id)?;
-                let images = rows::list::<ImageRow>(tx, &row.region, Some(&account))?;
-                if images
-                    .iter()
-                    .any(|placed| placed.row.snapshots().any(|one| *one == row.id))
-                {
+                if lookup::any::<ImageRow>(tx, "snapshot", row.id.as_str())? {
                     return Err(Fault::forbidden(
                         ErrorCode::SnapshotCreatedImage,
                         "The snapshot has been used to create an image: delete the image first.",

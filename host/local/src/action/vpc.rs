@@ -22,6 +22,7 @@ use crate::catalogue;
 use crate::fault::Fault;
 use crate::network::Range;
 use crate::state::ledger;
+use crate::state::lookup;
 use crate::state::rows::{self, InstanceRow, RowTag, SecurityGroupRow, VSwitchRow, VpcRow};
 use crate::state::store::StoreError;
 
@@ -336,8 +337,7 @@ impl Serve for DeleteVSwitch {
             .store
             .write(move |tx| {
                 let row = my_vswitch(tx, &account, &self.vswitch_id)?;
-                let instances = rows::list::<InstanceRow>(tx, &row.region, Some(&account))?;
-                if instances.iter().any(|placed| placed.row.vswitch == row.id) {
+                if lookup::any::<InstanceRow>(tx, "vswitch", row.id.as_str())? {
                     return Err(Fault::bad(
                         ErrorCode::DependencyViolation,
                         format!("The vSwitch {} still has instances.", row.id),

@@ -239,7 +239,7 @@ async fn take_turn(
     let turn = cloud
         .store
         .write(move |tx| {
-            let busy = jobs::all(tx)?
+            let busy = jobs::copies(tx)?
                 .iter()
                 .filter(|(_, other)| {
                     matches!(&other.task, Task::Copy { to: region, phase: CopyPhase::Copying, .. }

@@ -18,6 +18,7 @@ mod image;
 mod power;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,7 +30,8 @@ use crate::driver::DriverError;
 use crate::fault_plan::FaultKind;
 use crate::state::jobs::{self, CopyPhase, Job, Task};
 use crate::state::layers;
-use crate::state::rows::{self, InstanceRow};
+use crate::state::lookup;
+use crate::state::rows;
 use crate::state::store::StoreError;
 
 pub(crate) use command::{deliver_all, refresh};
@@ -232,6 +234,10 @@ async fn give_up(cloud: &Arc<Cloud>, number: i64, job: Job) -> bool {
 
 /// Removes the layers that nobody needs, some time soon.
 pub(crate) fn sweep(cloud: &Arc<Cloud>) {
+    // One that waits for its turn will find what is loose by now.
+    if cloud.sweep_waits.swap(true, Ordering::AcqRel) {
+        return;
+    }
     let this = Arc::clone(cloud);
     spawn(cloud, async move {
         if let Err(error) = remove_loose(&this).await {
@@ -258,6 +264,7 @@ async fn alone(cloud: &Arc<Cloud>) -> tokio::sync::RwLockWriteGuard<'_, ()> {
 
 async fn remove_loose(cloud: &Arc<Cloud>) -> Result<(), Trouble> {
     let _alone = alone(cloud).await;
+    cloud.sweep_waits.store(false, Ordering::Release);
     let loose = cloud.store.read(layers::loose).await?;
     for place in loose {
         cloud
@@ -303,17 +310,14 @@ async fn release_due(cloud: &Arc<Cloud>) -> Result<Option<Timestamp>, StoreError
         .write(move |tx| {
             let mut numbers = Vec::new();
             let mut next = None;
-            for placed in rows::all::<InstanceRow>(tx)? {
-                let mut row = placed.row;
-                match row.auto_release_at {
-                    Some(moment) if moment <= now => {
-                        row.auto_release_at = None;
-                        rows::put(tx, &row)?;
-                        numbers.extend(promise_delete(tx, &row.id, now)?);
-                    }
-                    Some(moment) if next.is_none_or(|next| moment < next) => next = Some(moment),
-                    _ => {}
+            while let Some(mut row) = lookup::next_release(tx)? {
+                next = row.auto_release_at.filter(|moment| *moment > now);
+                if next.is_some() {
+                    break;
                 }
+                row.auto_release_at = None;
+                rows::put(tx, &row)?;
+                numbers.extend(promise_delete(tx, &row.id, now)?);
             }
             Ok::<_, StoreError>((numbers, next))
         })

@@ -169,52 +169,89 @@ fn parse(text: &str) -> Result<Job, StoreError> {
 /// Writes a new job and answers its number.
 pub(crate) fn add(tx: &Transaction<'_>, job: &Job) -> Result<i64, StoreError> {
     let (subjects, data) = text(job)?;
-    tx.execute(
-        "INSERT INTO jobs (subjects, data) VALUES (?1, ?2)",
-        params![subjects, data],
-    )?;
-    Ok(tx.last_insert_rowid())
+    tx.prepare_cached("INSERT INTO jobs (subjects, data) VALUES (?1, ?2)")?
+        .execute([subjects, data])?;
+    let number = tx.last_insert_rowid();
+    name_subjects(tx, number, job)?;
+    Ok(number)
 }
 
 /// Writes how far a job is; false when it has been taken back meanwhile.
 pub(crate) fn update(tx: &Transaction<'_>, number: i64, job: &Job) -> Result<bool, StoreError> {
     let (subjects, data) = text(job)?;
-    let changed = tx.execute(
-        "UPDATE jobs SET subjects = ?2, data = ?3 WHERE seq = ?1",
-        params![number, subjects, data],
-    )?;
+    let changed = tx
+        .prepare_cached("UPDATE jobs SET subjects = ?2, data = ?3 WHERE seq = ?1")?
+        .execute(params![number, subjects, data])?;
+    if changed == 1 {
+        forget_subjects(tx, number)?;
+        name_subjects(tx, number, job)?;
+    }
     Ok(changed == 1)
 }
 
 /// Removes a job; false when it has been taken back meanwhile.
 pub(crate) fn remove(tx: &Transaction<'_>, number: i64) -> Result<bool, StoreError> {
-    Ok(tx.execute("DELETE FROM jobs WHERE seq = ?1", [number])? == 1)
+    forget_subjects(tx, number)?;
+    let removed = tx
+        .prepare_cached("DELETE FROM jobs WHERE seq = ?1")?
+        .execute([number])?;
+    Ok(removed == 1)
+}
+
+fn name_subjects(tx: &Transaction<'_>, number: i64, job: &Job) -> Result<(), StoreError> {
+    let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO subjects VALUES (?1, ?2)")?;
+    for subject in job.task.subjects() {
+        insert.execute(params![subject, number])?;
+    }
+    Ok(())
+}
+
+fn forget_subjects(tx: &Transaction<'_>, number: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM subjects WHERE seq = ?1")?
+        .execute([number])?;
+    Ok(())
 }
 
 /// The job of this number.
 pub(crate) fn get(tx: &Transaction<'_>, number: i64) -> Result<Option<Job>, StoreError> {
     let found: Option<String> = tx
-        .query_row("SELECT data FROM jobs WHERE seq = ?1", [number], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT data FROM jobs WHERE seq = ?1")?
+        .query_row([number], |row| row.get(0))
         .optional()?;
     found.map(|text| parse(&text)).transpose()
 }
 
 /// All jobs in order.
 pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<(i64, Job)>, StoreError> {
-    select(tx, "1", params![])
+    select(tx, "SELECT seq, data FROM jobs ORDER BY seq", params![])
+}
+
+/// The jobs that copy images, in order.
+pub(crate) fn copies(tx: &Transaction<'_>) -> Result<Vec<(i64, Job)>, StoreError> {
+    select(
+        tx,
+        "SELECT seq, data FROM jobs WHERE json_extract(data, '$.task.copy') IS NOT NULL
+         ORDER BY seq",
+        params![],
+    )
 }
 
 /// The jobs that work on this id, in order.
 pub(crate) fn of(tx: &Transaction<'_>, id: &str) -> Result<Vec<(i64, Job)>, StoreError> {
-    select(tx, "instr(subjects, ?1) > 0", params![format!(" {id} ")])
+    select(
+        tx,
+        "SELECT jobs.seq, data FROM subjects JOIN jobs USING (seq) WHERE subject = ?1
+         ORDER BY jobs.seq",
+        params![id],
+    )
 }
 
 /// Whether an earlier job works on something that this one works on.
 pub(crate) fn blocked(tx: &Transaction<'_>, number: i64, job: &Job) -> Result<bool, StoreError> {
+    let mut earlier =
+        tx.prepare_cached("SELECT 1 FROM subjects WHERE subject = ?1 AND seq < ?2")?;
     for id in job.task.subjects() {
-        if of(tx, id)?.iter().any(|(other, _)| *other < number) {
+        if earlier.exists(params![id, number])? {
             return Ok(true);
         }
     }
@@ -223,11 +260,10 @@ pub(crate) fn blocked(tx: &Transaction<'_>, number: i64, job: &Job) -> Result<bo
 
 fn select(
     tx: &Transaction<'_>,
-    condition: &str,
+    sql: &str,
     values: &[&dyn rusqlite::ToSql],
 ) -> Result<Vec<(i64, Job)>, StoreError> {
-    let sql = format!("SELECT seq, data FROM jobs WHERE {condition} ORDER BY seq");
-    let mut query = tx.prepare_cached(&sql)?;
+    let mut query = tx.prepare_cached(sql)?;
     let rows: Vec<(i64, String)> = query
         .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;

@@ -5,6 +5,7 @@
 //! - `rows`: the resources, each a struct kept as JSON beside the columns that it
 //!   is looked up by.
 //! - `jobs`: what has been promised and not done.
+//! - `lookup`: what rows are found by beside their id.
 //! - `layers`: which disks, snapshots and images need which layer.
 //! - `tokens`, [`requests`], [`ledger`], [`stock`], [`quotas`]: idempotency, the recorder,
 //!   the bill, the stock, what an account may have.
@@ -16,6 +17,7 @@ pub(crate) mod fuse;
 pub(crate) mod jobs;
 pub(crate) mod layers;
 pub mod ledger;
+pub(crate) mod lookup;
 pub(crate) mod meta;
 pub mod quotas;
 pub mod requests;
@@ -25,4 +27,8 @@ pub mod store;
 pub(crate) mod tokens;
 
 /// The schema's steps; the file's version is how many of them it has seen.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("networks.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("networks.sql"),
+    include_str!("lookups.sql"),
+];

@@ -18,6 +18,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::lookup::{self, Keyed};
 use super::store::StoreError;
 use crate::driver::{Agent, Finished, LayerId};
 use crate::network::Range;
@@ -26,7 +27,7 @@ use crate::network::Range;
 pub(crate) type RowTag = (String, String);
 
 /// A resource that has a table.
-pub(crate) trait Row: Serialize + DeserializeOwned + Send + 'static {
+pub(crate) trait Row: Keyed + Serialize + DeserializeOwned + Send + 'static {
     const TABLE: &'static str;
     fn id(&self) -> &str;
     fn region(&self) -> &RegionId;
@@ -418,14 +419,66 @@ pub(crate) fn put<R: Row>(tx: &Transaction<'_>, row: &R) -> Result<(), StoreErro
         row.account().map_or("", AccountId::as_str),
         text
     ])?;
-    Ok(())
+    lookup::keep(tx, row)
 }
 
 /// Removes the row of this id.
 pub(crate) fn remove<R: Row>(tx: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
     tx.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", R::TABLE))?
         .execute([id])?;
-    Ok(())
+    lookup::forget::<R>(tx, id)
+}
+
+/// Those of the given ids that are rows of a region, the newest first; of one account,
+/// or of all.
+pub(crate) fn some<R: Row>(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    account: Option<&AccountId>,
+    ids: &[String],
+) -> Result<Vec<Placed<R>>, StoreError> {
+    let mut query = tx.prepare_cached(&format!(
+        "SELECT seq, data FROM {} WHERE id = ?1 AND region = ?2 AND (?3 IS NULL OR account = ?3)",
+        R::TABLE
+    ))?;
+    let mut found: Vec<Placed<R>> = Vec::new();
+    for id in ids {
+        let values = params![id, region.as_str(), account.map(AccountId::as_str)];
+        let row: Option<(i64, String)> = query
+            .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((seq, text)) = row {
+            let row = parse(&text)?;
+            found.push(Placed { seq, row });
+        }
+    }
+    found.sort_by_key(|placed| std::cmp::Reverse(placed.seq));
+    found.dedup_by_key(|placed| placed.seq);
+    Ok(found)
+}
+
+/// The public rows of a region, which belong to nobody, the newest first.
+pub(crate) fn public<R: Row>(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+) -> Result<Vec<Placed<R>>, StoreError> {
+    select(tx, "region = ?1 AND account = ''", params![region.as_str()])
+}
+
+/// How many rows an account has in a region.
+pub(crate) fn count<R: Row>(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    account: &AccountId,
+) -> Result<usize, StoreError> {
+    let sql = format!(
+        "SELECT count(*) FROM {} WHERE region = ?1 AND account = ?2",
+        R::TABLE
+    );
+    let count: i64 = tx
+        .prepare_cached(&sql)?
+        .query_row([region.as_str(), account.as_str()], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// The rows of a region, the newest first; of one account, or of all.
@@ -495,10 +548,8 @@ pub(crate) fn mark_running(
     invoke: &InvokeId,
     instance: &InstanceId,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT OR IGNORE INTO running VALUES (?1, ?2)",
-        params![invoke.as_str(), instance.as_str()],
-    )?;
+    tx.prepare_cached("INSERT OR IGNORE INTO running VALUES (?1, ?2)")?
+        .execute([invoke.as_str(), instance.as_str()])?;
     Ok(())
 }
 
@@ -521,10 +572,8 @@ pub(crate) fn mark_ended(
     invoke: &InvokeId,
     instance: &InstanceId,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM running WHERE invoke = ?1 AND instance = ?2",
-        params![invoke.as_str(), instance.as_str()],
-    )?;
+    tx.prepare_cached("DELETE FROM running WHERE invoke = ?1 AND instance = ?2")?
+        .execute([invoke.as_str(), instance.as_str()])?;
     Ok(())
 }
 
@@ -533,12 +582,18 @@ pub(crate) fn running(
     tx: &Transaction<'_>,
     instance: Option<&InstanceId>,
 ) -> Result<Vec<InvocationRow>, StoreError> {
-    let mut query = tx.prepare_cached(
-        "SELECT DISTINCT invoke FROM running WHERE ?1 IS NULL OR instance = ?1 ORDER BY invoke",
-    )?;
-    let ids: Vec<String> = query
-        .query_map([instance.map(InstanceId::as_str)], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    const OF_ONE: &str = "SELECT DISTINCT invoke FROM running WHERE instance = ?1 ORDER BY invoke";
+    const OF_ALL: &str = "SELECT DISTINCT invoke FROM running ORDER BY invoke";
+    let ids: Vec<String> = match instance {
+        Some(instance) => tx
+            .prepare_cached(OF_ONE)?
+            .query_map([instance.as_str()], |row| row.get(0))?
+            .collect::<Result<_, _>>()?,
+        None => tx
+            .prepare_cached(OF_ALL)?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?,
+    };
     let mut found = Vec::new();
     for id in ids {
         found.extend(get::<InvocationRow>(tx, &id)?);
