@@ -16,6 +16,7 @@ use darkroom_ecs::action::{
 use darkroom_ecs::client::{CallError, Client, Retry};
 use darkroom_ecs::credentials::{Credentials, Secret};
 use darkroom_ecs::endpoint;
+use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{ImageId, InstanceId, RegionId, SnapshotId};
 
 use crate::service::{DriverKind, Service, Settings};
@@ -201,7 +202,11 @@ impl Build {
                 force: Some(true),
                 ..Default::default()
             };
-            self.call(region, &request).await;
+            match self.ask(region, &request).await {
+                // The deletion that was asked for before a death may end in between.
+                Err(error) if error.code() == Some(&ErrorCode::InvalidInstanceIdNotFound) => {}
+                answer => drop(answer.unwrap()),
+            }
         }
         self.until(region, id, None).await;
     }
