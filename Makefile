@@ -32,7 +32,7 @@ part = start=$$SECONDS; trap 'code=$$?; printf "%s: %d s%s\n" "$(1)" $$((SECONDS
 help:
 	echo 'make demo   set up, then build examples/01-web-server on this machine'
 	echo 'make test   set up, then run every test'
-	echo 'make test-peers  tools of others (crane, oras, cosign, wkg) against this one'
+	echo 'make test-peers  tools of others (crane, oras, cosign, wkg, packer) against this one'
 	echo 'make test-long   the same tests with their long sweeps'
 	echo 'make publish-components REGISTRY=HOST[/PATH] [SIGN=KEY]  publish what ships'
 	echo 'make bench  figures, as ratios to raw floors and to peers in the same run'
@@ -141,6 +141,9 @@ tests: host components base registry
 # Tools of others against what this makes, and this against what they make.
 test-peers: setup registry
 	$(call part,test-peers)
+	if [ "$$(id -u)" = 0 ] && ! command -v packer >/dev/null; then
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends packer || echo 'packer: its test will say that it did not run'
+	fi
 	mkdir -p $(TOOLS)/bin
 	for tool in $(PEERS); do
 	  name=$${tool%@*}
@@ -148,7 +151,7 @@ test-peers: setup registry
 	done
 	go build -C tests/peers/registry -o $(TOOLS)/bin/referrers-registry .
 	[ -x $(TOOLS)/bin/wkg ] || cargo install wkg --version $(WKG) --locked --root $(TOOLS)
-	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace --test network --test offline --test packages -- --show-output
+	PATH="$(TOOLS)/bin:$$PATH:$(TOOLS)/usr/bin" DARKROOM_LONG=1 cargo test --workspace --test network --test offline --test packages --test packer -- --show-output
 
 # The same tests, each as long as it can be.
 test-long: setup base registry

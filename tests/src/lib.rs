@@ -16,6 +16,7 @@ pub mod fixtures;
 pub mod guests;
 pub mod house;
 pub mod laboratory;
+pub mod packer;
 pub mod seat;
 pub mod simulated_clock;
 pub mod tenant;

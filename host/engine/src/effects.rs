@@ -13,6 +13,7 @@ use crate::operation::Operation;
 const TOKEN: &[&str] = &[
     "CopyImage",
     "CreateImage",
+    "CreateInstance",
     "CreateSecurityGroup",
     "CreateSnapshot",
     "CreateVSwitch",

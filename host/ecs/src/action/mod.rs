@@ -15,9 +15,13 @@ use serde::de::DeserializeOwned;
 
 use crate::credentials::sts::STS_VERSION;
 
+mod allocate_public_ip_address;
+mod authorize_security_group;
+mod authorize_security_group_egress;
 mod cancel_copy_image;
 mod copy_image;
 mod create_image;
+mod create_instance;
 mod create_security_group;
 mod create_snapshot;
 mod create_vpc;
@@ -68,9 +72,15 @@ mod stop_invocation;
 mod tag_resources;
 mod untag_resources;
 
+pub use allocate_public_ip_address::{AllocatePublicIpAddress, AllocatePublicIpAddressResponse};
+pub use authorize_security_group::{AuthorizeSecurityGroup, AuthorizeSecurityGroupResponse};
+pub use authorize_security_group_egress::{
+    AuthorizeSecurityGroupEgress, AuthorizeSecurityGroupEgressResponse,
+};
 pub use cancel_copy_image::{CancelCopyImage, CancelCopyImageResponse};
 pub use copy_image::{CopyImage, CopyImageResponse};
 pub use create_image::{CreateImage, CreateImageResponse, ImageDisk, ImageFeatures};
+pub use create_instance::{CreateInstance, CreateInstanceResponse};
 pub use create_security_group::{CreateSecurityGroup, CreateSecurityGroupResponse};
 pub use create_snapshot::{CreateSnapshot, CreateSnapshotResponse};
 pub use create_vpc::{CreateVpc, CreateVpcResponse};
@@ -210,6 +220,9 @@ pub fn info(name: &str) -> Option<&'static Info> {
 /// no `ClientToken`: they set a state or remove a thing. The client repeats them when it
 /// does not know what came of them, and so does the engine.
 pub const IDEMPOTENT: &[&str] = &[
+    "AllocatePublicIpAddress",
+    "AuthorizeSecurityGroup",
+    "AuthorizeSecurityGroupEgress",
     "CancelCopyImage",
     "DeleteImage",
     "DeleteInstance",
@@ -275,12 +288,16 @@ actions! {
     DescribeVSwitches DescribeVSwitchesResponse false VPC_VERSION;
     DeleteVSwitch DeleteVSwitchResponse true VPC_VERSION;
     CreateSecurityGroup CreateSecurityGroupResponse true;
+    AuthorizeSecurityGroup AuthorizeSecurityGroupResponse true;
+    AuthorizeSecurityGroupEgress AuthorizeSecurityGroupEgressResponse true;
     ModifySecurityGroupPolicy ModifySecurityGroupPolicyResponse true;
     DeleteSecurityGroup DeleteSecurityGroupResponse true;
     DescribeSecurityGroups DescribeSecurityGroupsResponse false;
     DescribeSecurityGroupAttribute DescribeSecurityGroupAttributeResponse false;
     DescribeNatGateways DescribeNatGatewaysResponse false VPC_VERSION;
     RunInstances RunInstancesResponse true;
+    CreateInstance CreateInstanceResponse true;
+    AllocatePublicIpAddress AllocatePublicIpAddressResponse true;
     DescribeInstances DescribeInstancesResponse false;
     StartInstance StartInstanceResponse true;
     StopInstance StopInstanceResponse true;

@@ -14,8 +14,8 @@ use rusqlite::Transaction;
 use super::{Context, Serve};
 use crate::catalogue;
 use crate::fault::Fault;
+use crate::state::lookup;
 use crate::state::quotas;
-use crate::state::rows::{self, InstanceRow};
 use crate::state::store::StoreError;
 
 /// Attributes that one request may ask for.
@@ -41,10 +41,11 @@ pub(super) fn vcpus(
     account: &AccountId,
     region: &RegionId,
 ) -> Result<u64, StoreError> {
-    let instances = rows::list::<InstanceRow>(tx, region, Some(account))?;
-    let of = |row: &InstanceRow| catalogue::instance_type(&row.instance_type).map(|kind| kind.cpu);
-    let all = instances.iter().filter_map(|placed| of(&placed.row));
-    Ok(all.map(u64::from).sum())
+    let of = |(kind, count): &(String, u32)| {
+        let cpu = catalogue::instance_type(kind).map_or(0, |kind| kind.cpu);
+        u64::from(cpu) * u64::from(*count)
+    };
+    Ok(lookup::types(tx, region, account)?.iter().map(of).sum())
 }
 
 impl Serve for DescribeAccountAttributes {

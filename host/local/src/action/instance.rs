@@ -213,6 +213,9 @@ fn shown(row: InstanceRow) -> Instance {
                 ip_address: vec![row.private_ip.to_string()],
             },
         },
+        public_ip_address: IpAddresses {
+            ip_address: row.public_ip.iter().map(ToString::to_string).collect(),
+        },
         security_group_ids: InstanceSecurityGroups {
             security_group_id: row.security_groups,
         },

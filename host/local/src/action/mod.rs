@@ -9,6 +9,7 @@
 mod account;
 mod assistant;
 mod command;
+mod create_instance;
 mod data_disk;
 mod disk;
 mod file;
@@ -22,6 +23,7 @@ mod page;
 mod place;
 mod run_instances;
 mod security_group;
+mod security_rule;
 mod snapshot;
 mod tag;
 mod vpc;
@@ -155,10 +157,12 @@ table! {
     DescribeRegions DescribeZones DescribeAvailableResource DescribeInstanceTypes
     DescribeSpotPriceHistory DescribePrice
     CreateVpc DescribeVpcs DeleteVpc CreateVSwitch DescribeVSwitches DeleteVSwitch
-    CreateSecurityGroup ModifySecurityGroupPolicy DescribeSecurityGroups DeleteSecurityGroup
+    CreateSecurityGroup AuthorizeSecurityGroup AuthorizeSecurityGroupEgress
+    ModifySecurityGroupPolicy DescribeSecurityGroups DeleteSecurityGroup
     DescribeSecurityGroupAttribute DescribeNatGateways
     DescribeImages DescribeImageFromFamily
-    RunInstances DescribeInstances StartInstance StopInstance RebootInstance DeleteInstance
+    RunInstances CreateInstance AllocatePublicIpAddress DescribeInstances
+    StartInstance StopInstance RebootInstance DeleteInstance
     ModifyInstanceAutoReleaseTime DescribeCloudAssistantStatus
     InstallCloudAssistant RunCommand DescribeInvocations DescribeInvocationResults StopInvocation
     SendFile DescribeSendFileResults

@@ -105,6 +105,7 @@ fn make(tx: &Transaction<'_>, cx: &Context, region: &RegionId) -> Result<(), Fau
         name: "default".to_owned(),
         description: String::new(),
         apart: false,
+        rules: Vec::new(),
         created_at: cx.now,
         tags: Vec::new(),
     };

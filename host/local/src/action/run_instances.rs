@@ -59,50 +59,80 @@ impl Serve for RunInstances {
 
     async fn serve(self, cx: &Context) -> Result<RunInstancesResponse, Fault> {
         refuse_unsupported(&self)?;
-        let wish = Wish::of(self, cx.now)?;
-        let dry_run = wish.request.dry_run == Some(true);
-        let image = if dry_run {
-            find_image(cx, &wish.request).await?
-        } else {
-            let image = find_image(cx, &wish.request).await?;
-            image::imported(cx, image).await?
+        let reserved = make(cx, self).await?;
+        let response = RunInstancesResponse {
+            instance_id_sets: InstanceIdSets {
+                instance_id_set: reserved.ids(),
+            },
+            ..RunInstancesResponse::default()
         };
-        let user_data = wish.user_data.clone();
-        let this = cx.clone();
-        let reserved = cx
-            .cloud
-            .store
-            .write(move |tx| reserve(tx, &this, &wish, &image))
-            .await?;
-        for spec in &reserved.specs {
-            let spec = InstanceSpec {
-                user_data: user_data.clone(),
-                ..spec.clone()
-            };
-            if let Err(error) = cx.cloud.driver.create(&spec).await {
-                // The job that unmakes them is there already.
-                jobs::begin(&cx.cloud, reserved.number);
-                return Err(error.into());
-            }
-        }
-        announce(cx, reserved).await
+        announce(cx, reserved, First::Started, response).await
     }
 }
 
-struct Reserved {
+/// Instances that the driver has made and that a job unmakes unless they are announced.
+pub(super) struct Reserved {
     number: i64,
     specs: Vec<InstanceSpec>,
 }
 
-/// Promises to start what the driver has made, and answers.
-async fn announce(cx: &Context, reserved: Reserved) -> Result<RunInstancesResponse, Fault> {
-    let ids: Vec<InstanceId> = reserved.specs.iter().map(|spec| spec.id.clone()).collect();
-    let response = RunInstancesResponse {
-        instance_id_sets: InstanceIdSets {
-            instance_id_set: ids.clone(),
-        },
-        ..RunInstancesResponse::default()
+impl Reserved {
+    /// Their ids.
+    pub(super) fn ids(&self) -> Vec<InstanceId> {
+        self.specs.iter().map(|spec| spec.id.clone()).collect()
+    }
+}
+
+/// What becomes of new instances.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    Started,
+    Stopped,
+}
+
+/// Makes instances that nobody sees yet.
+pub(super) async fn make(cx: &Context, request: RunInstances) -> Result<Reserved, Fault> {
+    let wish = Wish::of(request, cx.now)?;
+    let dry_run = wish.request.dry_run == Some(true);
+    let image = if dry_run {
+        find_image(cx, &wish.request).await?
+    } else {
+        let image = find_image(cx, &wish.request).await?;
+        image::imported(cx, image).await?
     };
+    let user_data = wish.user_data.clone();
+    let this = cx.clone();
+    let reserved = cx
+        .cloud
+        .store
+        .write(move |tx| reserve(tx, &this, &wish, &image))
+        .await?;
+    for spec in &reserved.specs {
+        let spec = InstanceSpec {
+            user_data: user_data.clone(),
+            ..spec.clone()
+        };
+        if let Err(error) = cx.cloud.driver.create(&spec).await {
+            // The job that unmakes them is there already.
+            jobs::begin(&cx.cloud, reserved.number);
+            return Err(error.into());
+        }
+    }
+    Ok(reserved)
+}
+
+/// Lets people see what the driver has made, promises to start it if it is to be, and
+/// answers.
+pub(super) async fn announce<T>(
+    cx: &Context,
+    reserved: Reserved,
+    first: First,
+    response: T,
+) -> Result<T, Fault>
+where
+    T: serde::Serialize + Clone + Send + 'static,
+{
+    let ids = reserved.ids();
     let (answer, token, now) = (response.clone(), cx.token.clone(), cx.now);
     let numbers = cx
         .cloud
@@ -112,6 +142,10 @@ async fn announce(cx: &Context, reserved: Reserved) -> Result<RunInstancesRespon
             let mut numbers = Vec::new();
             for instance in ids {
                 bill(tx, &instance, now)?;
+                if first == First::Stopped {
+                    leave_stopped(tx, &instance)?;
+                    continue;
+                }
                 let task = Task::Start {
                     instance,
                     fresh: true,
@@ -128,6 +162,14 @@ async fn announce(cx: &Context, reserved: Reserved) -> Result<RunInstancesRespon
     }
     cx.cloud.release_set.notify_waiters();
     Ok(response)
+}
+
+fn leave_stopped(tx: &Transaction<'_>, instance: &InstanceId) -> Result<(), Fault> {
+    if let Some(mut row) = rows::get::<InstanceRow>(tx, instance.as_str())? {
+        row.status = InstanceStatus::Stopped;
+        rows::put(tx, &row)?;
+    }
+    Ok(())
 }
 
 fn bill(tx: &Transaction<'_>, instance: &InstanceId, now: Timestamp) -> Result<(), Fault> {
@@ -166,7 +208,7 @@ fn bill(tx: &Transaction<'_>, instance: &InstanceId, now: Timestamp) -> Result<(
     Ok(())
 }
 
-fn refuse_unsupported(request: &RunInstances) -> Result<(), Fault> {
+pub(super) fn refuse_unsupported(request: &RunInstances) -> Result<(), Fault> {
     let disk = request.system_disk.as_ref();
     let encrypted =
         disk.is_some_and(|disk| disk.encrypted == Some(true) || disk.kms_key_id.is_some());
@@ -518,6 +560,7 @@ fn write_down(
         security_groups: wish.groups.clone(),
         private_ip: address,
         range: switch.range,
+        public_ip: None,
         bandwidth_out: wish.bandwidth,
         spot_strategy: request
             .spot_strategy

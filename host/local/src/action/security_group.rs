@@ -1,18 +1,20 @@
 //! Security groups that somebody asks for, and those that go again.
 //!
-//! A group has no rules here: nothing gets into an instance of this cloud, and instances
-//! never reach each other, whatever its policy says.
+//! A group's rules change nothing here: nothing gets into an instance of this cloud, and instances
+//! never reach each other, whatever its policy says. Rules that somebody adds (see
+//! [`super::security_rule`]) are kept to be shown.
 
 use darkroom_ecs::action::{
     CreateSecurityGroup, CreateSecurityGroupResponse, DeleteSecurityGroup,
     DeleteSecurityGroupResponse, DescribeSecurityGroupAttribute,
     DescribeSecurityGroupAttributeResponse, ModifySecurityGroupPolicy,
-    ModifySecurityGroupPolicyResponse,
+    ModifySecurityGroupPolicyResponse, Permissions,
 };
 use darkroom_ecs::error::ErrorCode;
 use darkroom_ecs::id::{AccountId, RegionId, SecurityGroupId};
 use rusqlite::Transaction;
 
+use super::network::ensure;
 use super::vpc::{self, bill};
 use super::words::{is_name, new_id, row_tags};
 use super::{Context, Serve, Token, in_region};
@@ -22,7 +24,7 @@ use crate::state::lookup;
 use crate::state::rows::{self, InstanceRow, SecurityGroupRow};
 
 /// The account's group of this id in a region.
-fn mine(
+pub(super) fn mine(
     tx: &Transaction<'_>,
     account: &AccountId,
     region: &RegionId,
@@ -61,15 +63,20 @@ impl Serve for CreateSecurityGroup {
             ));
         }
         let vpc = self.vpc_id.clone();
-        // Without a VPC it would be one of the classic network, which isn't here.
-        let vpc = vpc.ok_or_else(|| Fault::missing_parameter("VpcId"))?;
+        if vpc.is_none() {
+            ensure(cx, &self.region_id).await?;
+        }
         let tags = row_tags(&self.tag)?;
         let this = cx.clone();
         cx.cloud
             .store
             .write(move |tx| {
                 let cx = &this;
-                let vpc = vpc::mine(tx, &cx.account, &vpc)?;
+                let vpc = match &vpc {
+                    Some(vpc) => vpc::mine(tx, &cx.account, vpc)?,
+                    // There is no classic network, as for accounts of today.
+                    None => vpc::default(tx, &cx.account, &self.region_id)?,
+                };
                 if !in_region(&vpc.region, &self.region_id) {
                     return Err(Fault::missing(
                         ErrorCode::InvalidVpcIdNotFound,
@@ -84,6 +91,7 @@ impl Serve for CreateSecurityGroup {
                     name,
                     description: self.description.unwrap_or_default(),
                     apart: false,
+                    rules: Vec::new(),
                     created_at: cx.now,
                     tags,
                 };
@@ -128,16 +136,22 @@ impl Serve for ModifySecurityGroupPolicy {
 impl Serve for DescribeSecurityGroupAttribute {
     async fn serve(self, cx: &Context) -> Result<DescribeSecurityGroupAttributeResponse, Fault> {
         let account = cx.account.clone();
-        let row = cx
+        let direction = self.direction.unwrap_or_default().to_ascii_lowercase();
+        let mut row = cx
             .cloud
             .store
             .read(move |tx| mine(tx, &account, &self.region_id, &self.security_group_id))
             .await?;
+        row.rules
+            .retain(|rule| ["", "all", rule.direction.as_str()].contains(&direction.as_str()));
         Ok(DescribeSecurityGroupAttributeResponse {
             region_id: row.region,
             security_group_id: row.id,
             security_group_name: row.name,
             vpc_id: row.vpc,
+            permissions: Permissions {
+                permission: row.rules,
+            },
             inner_access_policy: if row.apart { "Drop" } else { "Accept" }.to_owned(),
             ..DescribeSecurityGroupAttributeResponse::default()
         })

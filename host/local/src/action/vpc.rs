@@ -70,6 +70,19 @@ pub(super) fn mine(tx: &Transaction<'_>, account: &AccountId, id: &VpcId) -> Res
     })
 }
 
+/// The account's default VPC in a region, which has been ensured.
+pub(super) fn default(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    region: &RegionId,
+) -> Result<VpcRow, Fault> {
+    let found = rows::list::<VpcRow>(tx, region, Some(account))?;
+    let mut found = found.into_iter().map(|placed| placed.row);
+    found
+        .find(|row| row.default)
+        .ok_or_else(|| Fault::missing_parameter("VpcId"))
+}
+
 /// Enters into the bill that a part of a network is there, which costs nothing.
 pub(super) fn bill(
     tx: &Transaction<'_>,

@@ -51,6 +51,11 @@ pub(crate) fn image_of(region: &RegionId, image: &impl AsRef<str>) -> String {
     format!("{region}/{}", image.as_ref())
 }
 
+/// The name of the key under which the types of an account's instances in a region are.
+fn type_name(region: &RegionId, account: &AccountId) -> Cow<'static, str> {
+    Cow::Owned(format!("type {region} {account}"))
+}
+
 /// The name of the key under which an account's addresses in a region are.
 fn address_name(region: &RegionId, account: &AccountId) -> Cow<'static, str> {
     Cow::Owned(format!("address {region} {account}"))
@@ -70,6 +75,10 @@ impl Keyed for InstanceRow {
         keys.push((
             address_name(&self.region, &self.account),
             address_value(self.private_ip),
+        ));
+        keys.push((
+            type_name(&self.region, &self.account),
+            self.instance_type.clone(),
         ));
         let release = self.auto_release_at;
         keys.extend(release.map(|moment| ("release".into(), second(moment))));
@@ -251,6 +260,24 @@ pub(crate) fn any<R: Row>(
     Ok(tx
         .prepare_cached("SELECT 1 FROM keys WHERE kind = ?1 AND name = ?2 AND value = ?3")?
         .exists([R::TABLE, name, value])?)
+}
+
+/// How many instances of each type an account has in a region.
+pub(crate) fn types(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    account: &AccountId,
+) -> Result<Vec<(String, u32)>, StoreError> {
+    let counted = tx
+        .prepare_cached(
+            "SELECT value, count(*) FROM keys WHERE kind = ?1 AND name = ?2 GROUP BY value",
+        )?
+        .query_map(
+            params![InstanceRow::TABLE, type_name(region, account)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
+        .collect::<Result<_, _>>()?;
+    Ok(counted)
 }
 
 /// The instance that is released next, if any has a release time.
@@ -455,7 +482,7 @@ mod tests {
             rows.collect::<Result<_, _>>().unwrap()
         };
         assert_eq!(keys(&old), keys(&tx));
-        assert_eq!(keys(&old).len(), 12);
+        assert_eq!(keys(&old).len(), 13);
         let mut old = old;
         let tx = old.transaction().unwrap();
         for id in ["i-1", "i-2"] {

@@ -32,6 +32,8 @@ INSERT OR IGNORE INTO keys SELECT 'instances', 'vswitch', json_extract(data, '$.
     FROM instances;
 INSERT OR IGNORE INTO keys SELECT 'instances', 'image',
     region || '/' || json_extract(data, '$.image'), id FROM instances;
+INSERT OR IGNORE INTO keys SELECT 'instances', 'type ' || region || ' ' || account,
+    json_extract(data, '$.instance_type'), id FROM instances;
 INSERT OR IGNORE INTO keys SELECT 'instances', 'release',
     printf('%012d', unixepoch(json_extract(data, '$.auto_release_at'))), id
     FROM instances WHERE json_extract(data, '$.auto_release_at') IS NOT NULL;

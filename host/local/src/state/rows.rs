@@ -7,7 +7,8 @@
 use std::net::Ipv4Addr;
 
 use darkroom_ecs::action::{
-    CommandType, ContentEncoding, ImageStatus, InstanceStatus, InvocationStatus, SnapshotStatus,
+    CommandType, ContentEncoding, ImageStatus, InstanceStatus, InvocationStatus, Permission,
+    SnapshotStatus,
 };
 use darkroom_ecs::id::{
     AccountId, CommandId, DiskId, ImageId, InstanceId, InvokeId, RegionId, SecurityGroupId,
@@ -78,6 +79,9 @@ pub(crate) struct InstanceRow {
     pub(crate) security_groups: Vec<SecurityGroupId>,
     pub(crate) private_ip: Ipv4Addr,
     pub(crate) range: Range,
+    /// The address that was asked for; it leads nowhere.
+    #[serde(default)]
+    pub(crate) public_ip: Option<Ipv4Addr>,
     pub(crate) bandwidth_out: u32,
     pub(crate) spot_strategy: String,
     pub(crate) deletion_protection: bool,
@@ -276,6 +280,9 @@ pub(crate) struct SecurityGroupRow {
     /// Whether its instances may not reach each other. Here they never do.
     #[serde(default)]
     pub(crate) apart: bool,
+    /// What somebody has added; they are only shown.
+    #[serde(default)]
+    pub(crate) rules: Vec<Permission>,
     pub(crate) created_at: Timestamp,
     pub(crate) tags: Vec<RowTag>,
 }

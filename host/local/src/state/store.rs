@@ -201,8 +201,10 @@ fn serve(connection: &mut Connection, tasks: Vec<Task>) {
         }
     };
     for answer in answers {
-        let kept = kept.as_ref().map(|()| ());
-        answer(kept.map_err(|error| StoreError::Sql(again(error))));
+        answer(match &kept {
+            Ok(()) => Ok(()),
+            Err(error) => Err(StoreError::Sql(again(error))),
+        });
     }
 }
 

@@ -21,6 +21,8 @@ mod instances;
 #[cfg(test)]
 mod networks;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod sandbox;
