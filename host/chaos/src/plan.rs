@@ -306,6 +306,6 @@ mod tests {
                 *kinds.entry(kind).or_default() += count;
             }
         }
-        assert_eq!(kinds.len(), 18, "{kinds:?}");
+        assert_eq!(kinds.len(), 19, "{kinds:?}");
     }
 }

@@ -173,12 +173,12 @@ async fn a_plan_shows_every_language_alike() {
         (
             Role::Builder,
             ["look around", "write the page"],
-            "output(0)",
+            "the output of \"look around\"",
         ),
         (
             Role::Tester,
             ["the page greets", "look for a swap file"],
-            "exit-code(1)",
+            "the exit code of \"look for a swap file\"",
         ),
     ];
     for (role, names, asks) in roles {
