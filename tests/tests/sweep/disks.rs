@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use darkroom_chaos::{End, Fate, Moment};
+use darkroom_chaos::{End, Fate, Moment, SiteError};
 use darkroom_engine::Status;
 use darkroom_tests::failing_disk::FailingDisk;
 
@@ -107,13 +107,7 @@ fn the_disk_of_the_journal_fails() {
                 failing.fetch_add(1, Ordering::Relaxed);
             }
             drop(disk);
-            let over = match end {
-                Ok(End::Over(mut over)) => over.pop().unwrap().ok(),
-                Ok(End::Crashed) => return Err("it has crashed".to_owned()),
-                // Not even the journal could be opened.
-                Err(_) => None,
-            };
-            goes_on(trial, over, &stopped).await
+            goes_on(trial, end, &stopped).await
         })
     });
     println!(
@@ -130,9 +124,15 @@ fn the_disk_of_the_journal_fails() {
 /// been. One that has failed for it (a file of its own could not be written) is clean.
 async fn goes_on(
     trial: &mut Trial<'_>,
-    over: Option<darkroom_engine::Outcome>,
+    end: Result<End, SiteError>,
     stopped: &AtomicUsize,
 ) -> Result<(), String> {
+    let over = match end {
+        Ok(End::Over(mut over)) => over.pop().unwrap().ok(),
+        Ok(End::Crashed) => return Err("it has crashed".to_owned()),
+        // Not even the journal could be opened.
+        Err(_) => None,
+    };
     let outcome = match over {
         Some(outcome) if outcome.manifest.status != Status::Success => {
             stopped.fetch_add(1, Ordering::Relaxed);
@@ -169,12 +169,9 @@ fn the_disk_is_full() {
             disk.leave(*free);
             let run = trial.run.clone();
             let life = trial.site.life(Fate::None);
-            let end = trial.site.live(&[run], &life, &ask()).await.unwrap();
+            let end = trial.site.live(&[run], &life, &ask()).await;
             disk.grow();
-            let End::Over(mut over) = end else {
-                return Err("it has crashed".to_owned());
-            };
-            goes_on(trial, over.pop().unwrap().ok(), &stopped).await
+            goes_on(trial, end, &stopped).await
         })
     });
     println!(
