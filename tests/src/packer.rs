@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::house::House;
 
 /// Packer's program on the path, with the builder in it; else why there is none.
+///
+/// # Errors
+/// When it is not installed, or its plugin is not there: why, for a test to say.
 pub fn program() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)

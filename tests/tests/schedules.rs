@@ -69,16 +69,21 @@ fn stage(folder: &std::path::Path) -> Stage {
     stage
 }
 
+/// Where the short tier's seeds begin: the same schedules each time, so that one that fails
+/// was broken by what has changed since. The long tier draws others each time.
+const SEED: u64 = 1_795_420_297;
+
 #[test]
 fn whatever_goes_wrong_nothing_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     let stage = stage(folder.path());
     let given = std::env::var("DARKROOM_SEED").ok();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = given
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(now.as_secs());
     let long = std::env::var_os("DARKROOM_LONG").is_some_and(|value| value == "1");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed =
+        given
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(if long { now.as_secs() } else { SEED });
     let given = std::env::var("DARKROOM_SCHEDULES").ok();
     let given: Option<u64> = given.and_then(|text| text.parse().ok());
     let schedules = given.unwrap_or(if long { 10_000 } else { 300 });
