@@ -273,7 +273,8 @@ impl Yard {
         self.hold(call, &json!({ "delay": 2.0 }));
         let mut build = self.build(None);
         if !self.is_held(&mut build, call, asked, false) {
-            return Err("it ended before it was asked to".into());
+            let said = std::fs::read_to_string(self.house.path("build.log")).unwrap();
+            return Err(format!("it ended before it was asked to: {said}"));
         }
         let status = Command::new("kill")
             .args(["-TERM", &build.id().to_string()])
@@ -335,7 +336,10 @@ fn real_processes_are_killed_and_asked_to_end() {
         .iter()
         .flat_map(|call| Moment::ALL.map(|moment| (call.clone(), Some(moment))));
     let mut cells = drawn("real kills", cells.collect(), KILLED, ALL_KILLED);
-    let asked = drawn("real polite ends", calls, ASKED, ALL_ASKED);
+    // A real build sends fewer commands than one in simulated time, so that the wire can't
+    // tell which of them is the nth of there.
+    let others = calls.into_iter().filter(|call| call.action != "RunCommand");
+    let asked = drawn("real polite ends", others.collect(), ASKED, ALL_ASKED);
     cells.extend(asked.into_iter().map(|call| (call, None)));
     let failed = each(&halves(&cells), |cells| {
         let yard = Yard::new();
